@@ -1,0 +1,31 @@
+"""Task ids: UUIDs of version 7, whose text sorts by time of creation."""
+
+from __future__ import annotations
+
+import re
+
+RANDOM_BITS = 74
+"""Random bits in an id."""
+
+_MOST_MILLISECONDS = (1 << 48) - 1
+_VERSION_AND_VARIANT = 7 << 76 | 0b10 << 62
+_RAND_A = (1 << 12) - 1
+_RAND_B = (1 << 62) - 1
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def uuid7(milliseconds: int, random_bits: int) -> str:
+    """The text of a UUID of version 7 (RFC 9562).
+
+    *milliseconds* is Unix time, 48 bits; *random_bits* are `RANDOM_BITS` bits, drawn by the caller. Higher bits of
+    either are cut off.
+    """
+    chance = (random_bits >> 62 & _RAND_A) << 64 | random_bits & _RAND_B
+    whole = (milliseconds & _MOST_MILLISECONDS) << 80 | _VERSION_AND_VARIANT | chance
+    digits = whole.to_bytes(16, "big").hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def is_uuid(text: str) -> bool:
+    """Whether *text* is a UUID of any version in its usual form: 32 hexadecimal digits in five groups."""
+    return _UUID.fullmatch(text) is not None

@@ -1,0 +1,137 @@
+"""From what an attempt came to, to what its row is told."""
+
+from __future__ import annotations
+
+import enum
+from typing import TypeAlias
+
+import attrs
+
+from .control import Abort, Retry, Snooze
+from .lifecycle import Transition
+from .request import Claimed
+from .retry import RetryPolicy
+from .task import ErrorInfo
+
+
+@attrs.frozen
+class Finished:
+    """The handler returned; *result* is JSON text."""
+
+    result: str
+
+
+@attrs.frozen
+class Raised:
+    """The handler raised *error*; *final* if trying again cannot help (an unusable payload or result)."""
+
+    error: Exception
+    info: ErrorInfo
+    final: bool = False
+
+
+@attrs.frozen
+class TimedOut:
+    """The attempt was stopped at its hard deadline, or gave up at the soft one."""
+
+    info: ErrorInfo
+
+
+@attrs.frozen
+class Cancelled:
+    """The attempt ended after its task was cancelled; whatever it returned is dropped."""
+
+
+@attrs.frozen
+class Returned:
+    """The attempt was stopped by a shutdown before it was done."""
+
+
+Outcome: TypeAlias = Finished | Raised | TimedOut | Cancelled | Returned
+
+
+class AttemptOutcome(enum.Enum):
+    """How an attempt is written down; those that simply succeeded leave no row."""
+
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    SNOOZED = "snoozed"
+    RETURNED = "returned"
+    CANCELLED = "cancelled"
+    CRASHED = "crashed"
+    LOST = "lost"
+
+
+@attrs.frozen
+class Change:
+    """What a settle writes; applied only while the row is RUNNING this very attempt.
+
+    Attributes:
+        at: epoch seconds.
+        seconds: how long the attempt ran.
+        due_at: epoch seconds of the next attempt, for RETRY and SNOOZE.
+        outcome: the attempt row to keep, or None for a plain success.
+    """
+
+    seq: int
+    attempt: int
+    task_id: str
+    task_type: str
+    transition: Transition
+    at: float
+    started_at: float
+    seconds: float
+    result: str | None = None
+    error: ErrorInfo | None = None
+    due_at: float | None = None
+    outcome: AttemptOutcome | None = None
+
+
+def decide(task: Claimed, outcome: Outcome, policy: RetryPolicy, now: float, seconds: float, chance: float) -> Change:
+    """The change that *outcome* asks for.
+
+    Args:
+        now: epoch seconds.
+        seconds: how long the attempt ran.
+        chance: in [0, 1), for the jitter of a retry's delay.
+    """
+    if isinstance(outcome, Finished):  # most are, and need none of what follows
+        return Change(
+            task.seq, task.attempt, task.task_id, task.task_type, Transition.COMPLETE, now, task.started_at, seconds,
+            outcome.result,
+        )  # fmt: skip
+
+    def change(
+        transition: Transition,
+        how: AttemptOutcome,
+        error: ErrorInfo | None = None,
+        due_at: float | None = None,
+    ) -> Change:
+        return Change(
+            task.seq, task.attempt, task.task_id, task.task_type, transition, now, task.started_at, seconds,
+            None, error, due_at, how,
+        )  # fmt: skip
+
+    def again(how: AttemptOutcome, last: Transition, info: ErrorInfo, after: float | None) -> Change:
+        if task.retry_count >= task.max_retries:
+            return change(last, how, info)
+        wait = policy.delay(task.retry_count + 1, chance) if after is None else after
+        return change(Transition.RETRY, how, info, due_at=now + wait)
+
+    match outcome:
+        case Cancelled():
+            return change(Transition.CANCEL, AttemptOutcome.CANCELLED)
+        case Returned():
+            return change(Transition.GIVE_BACK, AttemptOutcome.RETURNED)
+        case TimedOut(info):
+            if not policy.retry_on_timeout:
+                return change(Transition.TIME_OUT, AttemptOutcome.TIMED_OUT, info)
+            return again(AttemptOutcome.TIMED_OUT, Transition.TIME_OUT, info, None)
+        case Raised(Snooze() as snooze):
+            return change(Transition.SNOOZE, AttemptOutcome.SNOOZED, due_at=now + snooze.seconds)
+        case Raised(Retry() as retry, info):
+            return again(AttemptOutcome.FAILED, Transition.FAIL, info, retry.after)
+        case Raised(error, info, final):
+            if final or isinstance(error, Abort) or not policy.takes(error):
+                return change(Transition.FAIL, AttemptOutcome.FAILED, info)
+            return again(AttemptOutcome.FAILED, Transition.FAIL, info, None)

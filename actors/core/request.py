@@ -1,0 +1,105 @@
+"""What is asked for, what is stored, and what is handed out: a task on its three ways."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from .task import ExecutionMode
+
+
+@attrs.frozen(kw_only=True)
+class TaskRequest:
+    """A wish for a task; what is None comes from the task type's declaration, then from the settings.
+
+    Attributes:
+        priority: 0–100, larger goes first.
+        timeout_seconds, soft_timeout_seconds: the attempt's limits, counted from its start.
+        run_at: not before this time (aware, or taken as UTC).
+        expires_at: not after this time; a task that has not started by then ends TIMEOUT.
+        key: at most one task of this type and key is alive at a time.
+        task_id: the text of a UUID; a second submit of the same id is the same task.
+    """
+
+    task_type: str = attrs.field(kw_only=False)
+    input_data: Mapping[str, Any] = attrs.field(factory=dict, kw_only=False)
+    priority: int | None = None
+    timeout_seconds: float | None = None
+    soft_timeout_seconds: float | None = None
+    max_retries: int | None = None
+    run_at: datetime | None = None
+    expires_at: datetime | None = None
+    key: str | None = None
+    metadata: Mapping[str, Any] | None = None
+    lane: str | None = None
+    task_id: str | None = None
+
+
+@attrs.frozen
+class NewTask:
+    """The values of a row to be inserted, in the order of the INSERT. Times are epoch seconds.
+
+    Attributes:
+        rank: None while the task is not due.
+        nonce: drawn for each submit, so that a repeated write recognises itself.
+    """
+
+    task_id: str
+    task_type: str
+    lane: str
+    mode: str
+    status: str
+    priority: int
+    key: str | None
+    nonce: int
+    input_data: str
+    metadata: str | None
+    created_at: float
+    due_at: float
+    expires_at: float | None
+    max_retries: int
+    timeout_seconds: float | None
+    soft_timeout_seconds: float | None
+    rank: float | None
+
+
+@attrs.frozen
+class Receipt:
+    """What became of a submit: *created* is False if the task was there before."""
+
+    task_id: str
+    created: bool
+
+
+@attrs.frozen
+class Claimed:
+    """A task leased to this node for one attempt, in the order of the claim's RETURNING."""
+
+    seq: int
+    task_id: str
+    task_type: str
+    lane: str
+    mode: str
+    priority: int
+    input_data: str
+    metadata: str | None
+    created_at: float
+    due_at: float
+    started_at: float
+    attempt: int
+    retry_count: int
+    crash_count: int
+    crashes_seen: int
+    max_retries: int
+    timeout_seconds: float | None
+    soft_timeout_seconds: float | None
+    claimed_as: str
+    alone: int
+
+    @property
+    def execution_mode(self) -> ExecutionMode:
+        """The mode as an enum."""
+        return ExecutionMode(self.mode)
