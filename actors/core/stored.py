@@ -65,4 +65,6 @@ def _printable(data: Any) -> Any:
         return data.encode("utf-8", "backslashreplace").decode()
     if isinstance(data, dict):
         return {_printable(key): _printable(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_printable(item) for item in data]
     return data

@@ -1,0 +1,1 @@
+"""The SQL: plain functions `op(connection, …)`. They begin and end no transaction."""

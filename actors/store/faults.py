@@ -1,0 +1,38 @@
+"""What a database error means: pass on, or wait and try again."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from sqlalchemy.exc import DBAPIError
+
+_SQLITE_PASSING: Final = {
+    sqlite3.SQLITE_BUSY: "another process holds the write lock",
+    sqlite3.SQLITE_LOCKED: "the tables are locked",
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_IOERR: "the disk does not answer as it should",
+    sqlite3.SQLITE_CANTOPEN: "the database file cannot be opened",
+}
+
+_POSTGRES_PASSING: Final = {
+    "40001": "transactions were in each other's way",
+    "40P01": "transactions were in each other's way",
+    "53100": "the disk is full",
+    "53200": "the server is out of memory",
+    "53300": "the server has too many connections",
+    "57P01": "the server is shutting down",
+    "57P02": "the server has crashed",
+    "57P03": "the server is starting",
+}
+
+
+def passing(error: BaseException) -> str | None:
+    """Why *error* may pass by itself, in words; None for one that will come again."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, sqlite3.Error):
+        return _SQLITE_PASSING.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF)
+    if state := getattr(cause, "sqlstate", None):
+        return _POSTGRES_PASSING.get(state)
+    lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    return "the connection was lost" if lost else None

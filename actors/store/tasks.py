@@ -1,0 +1,247 @@
+"""Writes to tasks: submit, settle, steer, clean up. All can be repeated, since a commit's outcome can be unknown."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
+from typing import Final
+
+import attrs
+from sqlalchemy import Connection, bindparam, delete, func, literal_column, select, update
+
+from ..core.request import NewTask, Receipt
+from ..core.stored import error_text
+from ..core.task import WAITING, ErrorInfo, TaskStatus, moment
+from .engine import Prepared, Row, insert_or_ignore
+from .rollups import Tally
+from .schema import alive, attempt, ended, may_expire, pause, running, task, waiting
+
+NEW: Final = tuple(field.name for field in attrs.fields(NewTask))
+WAITING_WORDS: Final = frozenset(status.value for status in WAITING)
+COMPLETED_KINDS: Final = ("completed", "cancelled")
+FAILED_KINDS: Final = ("failed", "timeout")
+
+_insert = Prepared(
+    lambda dialect: insert_or_ignore(task, dialect).values({name: bindparam(name) for name in NEW}),
+    NEW,
+)
+_row_of: Callable[[NewTask], Row] = attrgetter(*NEW)  # attrs.astuple recurses, and is thirty times slower
+
+
+def submit(connection: Connection, rows: Sequence[NewTask], tally: Tally) -> list[Receipt]:
+    """Insert *rows*; one whose task_id is there, or whose key is taken, stands for the task that is there."""
+    took = _insert.run_each(connection, [_row_of(row) for row in rows])
+    if all(took):
+        receipts = [Receipt(row.task_id, True) for row in rows]
+        _count_new(rows, tally)
+    else:
+        receipts = _recognise(connection, rows, took, tally)
+        _count_new(list(itertools.compress(rows, took)), tally)
+    return receipts
+
+
+def _count_new(rows: Sequence[NewTask], tally: Tally) -> None:
+    for (task_type, status), n in Counter([(row.task_type, row.status) for row in rows]).items():
+        tally.moved(task_type, None, status, n)
+        tally.happened(task_type, "submitted", n)
+
+
+def _recognise(connection: Connection, rows: Sequence[NewTask], took: Sequence[bool], tally: Tally) -> list[Receipt]:
+    """Whose tasks are there, after some inserts did not take: one with my nonce is mine, from an earlier try."""
+    refused = [row.task_id for row, new in zip(rows, took, strict=True) if not new]
+    nonces = {
+        task_id: nonce
+        for part in chunks(refused)
+        for task_id, nonce in connection.execute(select(task.c.task_id, task.c.nonce).where(task.c.task_id.in_(part)))
+    }
+    created = set(itertools.compress([row.task_id for row in rows], took))
+    receipts = []
+    for row, new in zip(rows, took, strict=True):
+        if new:
+            receipts.append(Receipt(row.task_id, created=True))
+        elif row.task_id in nonces:
+            mine = nonces[row.task_id] == row.nonce and row.task_id not in created
+            created.add(row.task_id)
+            receipts.append(Receipt(row.task_id, created=mine))
+        else:
+            receipts.append(_held(connection, row, tally))
+    return receipts
+
+
+def _held(connection: Connection, row: NewTask, tally: Tally) -> Receipt:
+    """Who holds the key that kept *row* out. Another node may have ended that task meanwhile: then *row* goes in."""
+    query = select(task.c.task_id).where(task.c.task_type == row.task_type, task.c.key == row.key, alive)
+    while (holder := connection.execute(query).scalar()) is None:
+        if _insert.run(connection, _row_of(row)):
+            _count_new([row], tally)
+            return Receipt(row.task_id, created=True)
+    return Receipt(holder, created=False)
+
+
+def chunks(items: Sequence[str], size: int = 500) -> Iterable[Sequence[str]]:
+    """*items* in parts, since both databases bound the number of a statement's parameters."""
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+@attrs.frozen
+class Cancelled:
+    """What a cancel found: *running* is the (seq, attempt, node) to be stopped; *taken* is False for an ended task."""
+
+    task_id: str
+    task_type: str
+    attempt: int
+    taken: bool
+    running: tuple[int, int, str] | None = None
+
+
+_ask_to_stop = Prepared(
+    lambda _: update(task).where(task.c.seq == bindparam("this"), running).values(cancel_requested=literal_column("1")),
+    ("this",),
+)
+_end_waiting = Prepared(
+    lambda _: (
+        update(task)
+        .where(task.c.seq == bindparam("this"), waiting)
+        .values(
+            status=bindparam("to"),
+            completed_at=bindparam("now"),
+            rank=literal_column("NULL"),
+            error_info=func.coalesce(bindparam("json", type_=task.c.error_info.type), task.c.error_info),
+        )
+    ),
+    ("this", "to", "now", "json"),
+)
+
+
+def cancel(connection: Connection, task_ids: Sequence[str], now: float, tally: Tally) -> list[Cancelled]:
+    """End waiting tasks, and mark running ones so that they can end in no other way; unknown ids are left out."""
+    columns = (task.c.seq, task.c.task_id, task.c.task_type, task.c.status, task.c.attempt, task.c.node)
+    found = []
+    for part in chunks(sorted(set(task_ids))):
+        query = select(*columns).where(task.c.task_id.in_(part)).order_by(task.c.seq).with_for_update()
+        found += [tuple(row) for row in connection.execute(query)]
+    _ask_to_stop.run_many(connection, [(seq,) for seq, _, _, status, _, _ in found if status == "running"])
+    ends = [row for row in found if row[3] in WAITING_WORDS]
+    _end_waiting.run_many(connection, [(seq, "cancelled", now, None) for seq, *_ in ends])
+    for _, _, task_type, status, _, _ in ends:
+        tally.moved(task_type, status, "cancelled")
+        tally.happened(task_type, "cancelled")
+    return [_cancelled(row) for row in found]
+
+
+def _cancelled(row: Row) -> Cancelled:
+    seq, task_id, task_type, status, number, node = row
+    running = (seq, number, node) if status == "running" else None
+    return Cancelled(task_id, task_type, number, taken=not TaskStatus(status).ended, running=running)
+
+
+def cancels_requested(connection: Connection, node: str) -> list[tuple[int, int]]:
+    """(seq, attempt) of *node*'s running tasks that somebody cancelled."""
+    query = select(task.c.seq, task.c.attempt).where(running, task.c.node == node, task.c.cancel_requested == 1)
+    return [(seq, number) for seq, number in connection.execute(query)]
+
+
+@attrs.frozen
+class Expired:
+    """A task that did not start in time."""
+
+    task_id: str
+    task_type: str
+    attempt: int
+    error: ErrorInfo
+
+
+def expire(connection: Connection, now: float, tally: Tally, most: int = 500) -> list[Expired]:
+    """End up to *most* waiting tasks whose time to start is over."""
+    due = select(task.c.seq, task.c.task_id, task.c.task_type, task.c.attempt, task.c.status).where(
+        may_expire, task.c.expires_at <= now
+    )
+    due = due.order_by(task.c.expires_at).limit(most).with_for_update(skip_locked=True)
+    found, ends = [], []
+    for seq, task_id, task_type, number, status in connection.execute(due):
+        error = ErrorInfo("Expired", "the task had not started when its time was over", "", number, moment(now))
+        found.append(Expired(task_id, task_type, number, error))
+        ends.append((seq, "timeout", now, error_text(error)))
+        tally.moved(task_type, status, "timeout")
+        tally.happened(task_type, "timed_out")
+    _end_waiting.run_many(connection, ends)
+    return found
+
+
+_progress = Prepared(
+    lambda _: (
+        update(task)
+        .where(task.c.seq == bindparam("this"), task.c.attempt == bindparam("number"), running)
+        .values(progress=bindparam("json"))
+    ),
+    ("this", "number", "json"),
+)
+
+
+def set_progress(connection: Connection, rows: Sequence[tuple[int, int, str]]) -> None:
+    """Store what running attempts said of themselves: (seq, attempt, JSON text)."""
+    _progress.run_many(connection, rows)
+
+
+_keep = Prepared(
+    lambda dialect: insert_or_ignore(attempt, dialect).values(
+        {column.name: bindparam(column.name) for column in attempt.c}
+    ),
+    tuple(column.name for column in attempt.c),
+)
+
+
+def keep_attempts(connection: Connection, rows: Sequence[Row]) -> None:
+    """Write down attempts that did not simply succeed."""
+    if rows:
+        _keep.run_many(connection, rows)
+
+
+_old = Prepared(
+    lambda _: (
+        select(task.c.seq, task.c.task_type)
+        .where(ended, task.c.status == bindparam("word"), task.c.completed_at < bindparam("before"))
+        .order_by(task.c.completed_at)
+        .limit(bindparam("most"))
+        .with_for_update(skip_locked=True)
+    ),
+    ("word", "before", "most"),
+)
+_forget_attempts = Prepared(lambda _: delete(attempt).where(attempt.c.seq == bindparam("this")), ("this",))
+_forget = Prepared(lambda _: delete(task).where(task.c.seq == bindparam("this")), ("this",))
+
+
+def cleanup(
+    connection: Connection, completed_before: float, failed_before: float, tally: Tally, most: int = 500
+) -> int:
+    """Delete up to *most* ended tasks with their attempts; how many there were, so that the caller can go on.
+
+    Completed and cancelled tasks go by *completed_before*, failed and timed out ones by *failed_before*.
+    """
+    limits = dict.fromkeys(COMPLETED_KINDS, completed_before) | dict.fromkeys(FAILED_KINDS, failed_before)
+    gone: list[Row] = []
+    for status, before in limits.items():  # one bounded seek each: an OR would read all that have ended
+        old = _old.fetch(connection, (status, before, most - len(gone)))
+        for task_type, n in Counter([task_type for _, task_type in old]).items():
+            tally.moved(task_type, status, None, n)
+        gone += [(seq,) for seq, _ in old]
+    _forget_attempts.run_many(connection, gone)
+    _forget.run_many(connection, gone)
+    return len(gone)
+
+
+def set_pause(connection: Connection, kind: str, name: str, now: float) -> None:
+    """Pause a lane or a task type, for every node."""
+    connection.execute(insert_or_ignore(pause, connection.dialect).values(kind=kind, name=name, since=now))
+
+
+def end_pause(connection: Connection, kind: str, name: str) -> None:
+    """Let a lane or a task type go on."""
+    connection.execute(delete(pause).where(pause.c.kind == kind, pause.c.name == name))
+
+
+def pauses(connection: Connection) -> frozenset[tuple[str, str]]:
+    """What is paused: ("lane" or "task_type", name)."""
+    return frozenset((kind, name) for kind, name in connection.execute(select(pause.c.kind, pause.c.name)))

@@ -1,0 +1,205 @@
+"""Reads for people: tasks as values, pages, counts, statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import attrs
+import orjson
+from sqlalchemy import Connection, Row, Select, func, select
+
+from ..core.errors import TaskNotFound
+from ..core.stored import error_from, progress_from
+from ..core.task import Attempt, ExecutionMode, Task, TaskStatus, moment
+from . import rollups
+from .schema import attempt, ended, task
+from .tasks import chunks
+
+MOST_ERRORS: Final = 10
+
+
+@attrs.frozen(kw_only=True)
+class Filter:
+    """Which tasks are meant; None means any. Times are epoch seconds, the lower one included."""
+
+    task_type: str | None = None
+    status: TaskStatus | None = None
+    lane: str | None = None
+    key: str | None = None
+    created_after: float | None = None
+    created_before: float | None = None
+
+
+@attrs.frozen
+class Ended:
+    """The end of a task that somebody waits for; texts are JSON."""
+
+    task_id: str
+    task_type: str
+    status: str
+    attempt: int
+    result: str | None
+    error: str | None
+
+
+@attrs.frozen(kw_only=True)
+class Statistics:
+    """What the counters say. Rates are in percent, times in seconds.
+
+    Attributes:
+        total_tasks: stored now, in any state.
+        success_count, failure_count: ends since the counters began; a time-out is a failure.
+        throughput_per_minute: tasks completed a minute, over the last five minutes.
+        top_errors: the commonest error types of attempts, with their counts.
+    """
+
+    total_tasks: int
+    by_status: Mapping[str, int]
+    by_type: Mapping[str, int]
+    success_count: int
+    failure_count: int
+    success_rate: float
+    avg_execution_time: float
+    throughput_per_minute: float
+    uptime_seconds: float
+    top_errors: Mapping[str, int]
+
+
+def get(connection: Connection, task_id: str) -> Task | None:
+    """The task with this id."""
+    row = connection.execute(select(task).where(task.c.task_id == task_id)).one_or_none()
+    return None if row is None else _task(row)
+
+
+def page(connection: Connection, which: Filter, limit: int, after: str | None, *, newest_first: bool) -> list[Task]:
+    """Up to *limit* tasks in order of submission, from behind the task *after*.
+
+    Raises:
+        TaskNotFound: *after* is not stored (any more), so that nobody takes the end of a list for the whole.
+    """
+    query = _where(select(task), which)
+    if after is not None:
+        last = connection.execute(select(task.c.seq).where(task.c.task_id == after)).scalar()
+        if last is None:
+            raise TaskNotFound.of(after)
+        query = query.where(task.c.seq < last if newest_first else task.c.seq > last)
+    query = query.order_by(task.c.seq.desc() if newest_first else task.c.seq).limit(limit)
+    return [_task(row) for row in connection.execute(query)]
+
+
+def count(connection: Connection, which: Filter) -> int:
+    """How many tasks there are; by type and state this is read off the counters, whatever the size of the table."""
+    if which == Filter(task_type=which.task_type, status=which.status):
+        found = rollups.by_status(connection, which.task_type)
+        return sum(found.values()) if which.status is None else found[which.status.value]
+    return int(connection.execute(_where(select(func.count()).select_from(task), which)).scalar_one())
+
+
+def attempts(connection: Connection, task_id: str) -> list[Attempt]:
+    """The attempts that were written down, oldest first."""
+    query = select(attempt).join(task, task.c.seq == attempt.c.seq).where(task.c.task_id == task_id)
+    return [
+        Attempt(
+            row.number,
+            row.node,
+            _moment(row.started_at),
+            moment(row.ended_at),
+            row.outcome,
+            error_from(row.error_info),
+        )
+        for row in connection.execute(query.order_by(attempt.c.number))
+    ]
+
+
+def ended_among(connection: Connection, task_ids: Sequence[str]) -> list[Ended]:
+    """Those of *task_ids* that have ended."""
+    columns = (task.c.task_id, task.c.task_type, task.c.status, task.c.attempt, task.c.result_data, task.c.error_info)
+    return [
+        Ended(*row)
+        for part in chunks(task_ids)
+        for row in connection.execute(select(*columns).where(task.c.task_id.in_(part), ended))
+    ]
+
+
+def known_among(connection: Connection, task_ids: Sequence[str]) -> set[str]:
+    """Those of *task_ids* that are stored."""
+    return {
+        task_id
+        for part in chunks(task_ids)
+        for (task_id,) in connection.execute(select(task.c.task_id).where(task.c.task_id.in_(part)))
+    }
+
+
+def statistics(connection: Connection, now: float, uptime_seconds: float) -> Statistics:
+    """The state of things, from the counters alone."""
+    by_status = rollups.by_status(connection)
+    flows = rollups.flows(connection)
+    window = 5 * rollups.MINUTE
+    recent = rollups.flows(connection, now - window).get("completed", 0)
+    successes = flows.get("completed", 0)
+    failures = flows.get("failed", 0) + flows.get("timed_out", 0)
+    errors = {name.removeprefix("error:"): n for name, n in flows.items() if name.startswith("error:")}
+    return Statistics(
+        total_tasks=sum(by_status.values()),
+        by_status=by_status,
+        by_type=rollups.by_type(connection),
+        success_count=successes,
+        failure_count=failures,
+        success_rate=100.0 * successes / (successes + failures) if successes + failures else 0.0,
+        avg_execution_time=flows.get("micros", 0) / 1e6 / successes if successes else 0.0,
+        throughput_per_minute=recent / 5,
+        uptime_seconds=uptime_seconds,
+        top_errors=dict(sorted(errors.items(), key=lambda item: (-item[1], item[0]))[:MOST_ERRORS]),
+    )
+
+
+def _where(query: Select[Any], which: Filter) -> Select[Any]:
+    for name in ("task_type", "lane", "key"):
+        if (value := getattr(which, name)) is not None:
+            query = query.where(task.c[name] == value)
+    if which.status is not None:
+        query = query.where(task.c.status == which.status.value)
+    if which.created_after is not None:
+        query = query.where(task.c.created_at >= which.created_after)
+    if which.created_before is not None:
+        query = query.where(task.c.created_at < which.created_before)
+    return query
+
+
+def _task(row: Row[Any]) -> Task:
+    values = row._mapping
+    return Task(
+        task_id=values["task_id"],
+        task_type=values["task_type"],
+        status=TaskStatus(values["status"]),
+        priority=values["priority"],
+        lane=values["lane"],
+        mode=ExecutionMode(values["mode"]),
+        input_data=orjson.loads(values["input_data"]),
+        result_data=_json(values["result_data"]),
+        error_info=error_from(values["error_info"]),
+        metadata=_json(values["metadata"]) or {},
+        key=values["key"],
+        created_at=moment(values["created_at"]),
+        due_at=moment(values["due_at"]),
+        started_at=_moment(values["started_at"]),
+        completed_at=_moment(values["completed_at"]),
+        expires_at=_moment(values["expires_at"]),
+        retry_count=values["retry_count"],
+        crash_count=values["crash_count"],
+        max_retries=values["max_retries"],
+        attempt=values["attempt"],
+        timeout_seconds=values["timeout_seconds"],
+        soft_timeout_seconds=values["soft_timeout_seconds"],
+        progress=progress_from(values["progress"]),
+        node=values["node"],
+    )
+
+
+def _moment(seconds: float | None) -> Any:
+    return None if seconds is None else moment(seconds)
+
+
+def _json(text: str | None) -> Any:
+    return None if text is None else orjson.loads(text)

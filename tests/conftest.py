@@ -1,0 +1,28 @@
+"""Fixtures for every folder of tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import hypothesis
+import pytest
+
+from tests.postgres import PostgresServer, running_server
+
+# The same examples on every run and on every machine, however slow it is; nothing is written into the tree.
+hypothesis.settings.register_profile("actors", derandomize=True, database=None, deadline=None)
+hypothesis.settings.load_profile("actors")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One PostgreSQL server for the whole run, started by the first test that asks for it."""
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """The SQLAlchemy URL (``postgresql+psycopg://…``) of a fresh, empty database."""
+    with postgres_server.database() as url:
+        yield url
