@@ -8,8 +8,6 @@ from typing import Any
 
 import attrs
 
-from .task import ExecutionMode
-
 
 @attrs.frozen(kw_only=True)
 class TaskRequest:
@@ -64,6 +62,18 @@ class NewTask:
     timeout_seconds: float | None
     soft_timeout_seconds: float | None
     rank: float | None
+    attempt: int = 0
+    node: str | None = None
+    started_at: float | None = None
+    claimed_as: str | None = None
+
+    def leased(self, node: str, now: float) -> NewTask:
+        """The same row, stored as leased to *node* for its first attempt at once: it need not be claimed."""
+        return NewTask(
+            self.task_id, self.task_type, self.lane, self.mode, "running", self.priority, self.key, self.nonce,
+            self.input_data, self.metadata, self.created_at, self.due_at, self.expires_at, self.max_retries,
+            self.timeout_seconds, self.soft_timeout_seconds, None, 1, node, now, self.status,
+        )  # fmt: skip
 
 
 @attrs.frozen
@@ -99,7 +109,11 @@ class Claimed:
     claimed_as: str
     alone: int
 
-    @property
-    def execution_mode(self) -> ExecutionMode:
-        """The mode as an enum."""
-        return ExecutionMode(self.mode)
+    @classmethod
+    def first(cls, seq: int, new: NewTask, now: float) -> Claimed:
+        """The first attempt of a task that was stored as leased."""
+        return cls(
+            seq, new.task_id, new.task_type, new.lane, new.mode, new.priority, new.input_data, new.metadata,
+            new.created_at, new.due_at, now, 1, 0, 0, 0, new.max_retries, new.timeout_seconds,
+            new.soft_timeout_seconds, new.status, 0,
+        )  # fmt: skip

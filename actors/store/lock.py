@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 
-from ..core.errors import DatabaseInUse
+from ..core.errors import DatabaseInUse, InvalidOption
 
 
 class FileLock:
@@ -20,8 +20,14 @@ class FileLock:
 
         Raises:
             DatabaseInUse: another process has it.
+            InvalidOption: the lock file cannot be opened.
         """
-        file = os.open(f"{self._database}-lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            file = os.open(f"{self._database}-lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise InvalidOption(
+                f"the database {self._database!r} cannot be used here: its lock file cannot be opened: {error.strerror}"
+            ) from error
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -11,7 +11,7 @@ from typing import Final
 import attrs
 from sqlalchemy import Connection, bindparam, delete, func, literal_column, select, update
 
-from ..core.request import NewTask, Receipt
+from ..core.request import Claimed, NewTask, Receipt
 from ..core.stored import error_text
 from ..core.task import WAITING, ErrorInfo, TaskStatus, moment
 from .engine import Prepared, Row, insert_or_ignore
@@ -40,6 +40,38 @@ def submit(connection: Connection, rows: Sequence[NewTask], tally: Tally) -> lis
         receipts = _recognise(connection, rows, took, tally)
         _count_new(list(itertools.compress(rows, took)), tally)
     return receipts
+
+
+def start(
+    connection: Connection, rows: Sequence[NewTask], node: str, now: float, tally: Tally
+) -> tuple[list[Receipt], list[Claimed]]:
+    """Insert *rows* as leased to *node*, and return what it is to run: a claim without the claim.
+
+    Only for rows that are due, and for which there is room, when nothing else in their lanes could go before them.
+    """
+    receipts = submit(connection, [row.leased(node, now) for row in rows], tally)
+    if connection.dialect.name == "sqlite" and all(receipt.created for receipt in receipts):
+        # One writer at a time, and keys that are counted up: the rows of this transaction stand in a row.
+        ((last,),) = _last_seq.fetch(connection)
+        return receipts, [Claimed.first(last - len(rows) + 1 + place, row, now) for place, row in enumerate(rows)]
+    mine = {receipt.task_id for receipt in receipts if receipt.created}
+    seqs = _started_by(connection, sorted(mine), node)
+    return receipts, [Claimed.first(seqs[row.task_id], row, now) for row in rows if row.task_id in seqs]
+
+
+_last_seq = Prepared(lambda _: select(func.last_insert_rowid()), ())
+
+
+def _started_by(connection: Connection, task_ids: Sequence[str], node: str) -> dict[str, int]:
+    """The seqs of those of *task_ids* that are at their first attempt on *node*."""
+    mine = (running, task.c.node == node, task.c.attempt == 1)
+    return {
+        task_id: seq
+        for part in chunks(task_ids)
+        for task_id, seq in connection.execute(
+            select(task.c.task_id, task.c.seq).where(task.c.task_id.in_(part), *mine)
+        )
+    }
 
 
 def _count_new(rows: Sequence[NewTask], tally: Tally) -> None:

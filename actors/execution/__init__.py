@@ -1,0 +1,1 @@
+"""The ways to run a handler, and one contract for stopping it."""

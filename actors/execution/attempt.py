@@ -1,0 +1,203 @@
+"""One run of one handler: the object that Worker, Timeout and the handler's context share."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from typing import Any, Final
+
+import trio
+
+from ..core.control import Abort, Retry, Snooze, StopRequested
+from ..core.errors import InvalidPayload
+from ..core.outcome import Cancelled, Finished, Outcome, Raised, Returned, TimedOut
+from ..core.request import Claimed
+from ..core.stop import StopReason
+from ..core.task import ErrorInfo, ExecutionMode, Progress, moment
+from .context import TaskContext, enter
+from .handler import Handler
+from .thread import ThreadCall
+
+logger = logging.getLogger("actors.execution")
+
+_CONTROL: Final = (Abort, Retry, Snooze)
+_OUTSIDE: Final = (GeneratorExit, trio.Cancelled)
+
+
+class Attempt:
+    """A handler that runs, or has run, for one claimed task.
+
+    The soft stage is `stop(reason)`, the hard one `force(reason)`; both may come at any time and more than once.
+
+    Attributes:
+        started, ended: trio's clock at the start of the handler, and when its outcome was taken.
+        over: whether its outcome has been taken; what it still does changes nothing.
+    """
+
+    __slots__ = ("_forced", "_limiter", "_on_late_end", "_scope", "_thread", "context", "ended", "handler", "over",
+                 "started", "task", "wall")  # fmt: skip
+
+    def __init__(
+        self,
+        task: Claimed,
+        handler: Handler,
+        limiter: trio.CapacityLimiter,
+        wall: Callable[[], float],
+        report: Callable[[Attempt, Progress], None],
+        on_late_end: Callable[[Attempt], None],
+    ) -> None:
+        self.task = task
+        self.handler = handler
+        self.wall = wall
+        self.started = self.ended = trio.current_time()
+        self.over = False
+        self.context = TaskContext(task, lambda progress: report(self, progress))
+        self._limiter = limiter
+        self._on_late_end = on_late_end
+        # Whatever cancels the service reaches its handlers through the stages of a shutdown, and no other way.
+        self._scope = trio.CancelScope(shield=True)
+        self._forced: StopReason | None = None
+        self._thread: ThreadCall | None = None
+
+    def __repr__(self) -> str:
+        return f"<Attempt {self.task.attempt} of {self.task.task_type!r} {self.task.task_id}>"
+
+    @property
+    def stopping(self) -> StopReason | None:
+        """Why it should stop, if it should."""
+        return self.context.stopping
+
+    @property
+    def seconds(self) -> float:
+        """How long it ran."""
+        return self.ended - self.started
+
+    @property
+    def still_runs(self) -> bool:
+        """Whether a thread was left behind that has not ended."""
+        return self._thread is not None and self._thread.goes_on
+
+    def stop(self, reason: StopReason) -> None:
+        """The soft stage: the handler is told, and may finish or clean up.
+
+        A coroutine that never took hold of its context cannot notice, and what it would return after a cancel
+        would be dropped: it goes to the hard stage at once.
+        """
+        self.context.stop(reason)
+        blind = self.handler.mode is ExecutionMode.COROUTINE and not self.context.noticed
+        if reason is StopReason.CANCEL and blind:
+            self.force(reason)
+
+    def force(self, reason: StopReason) -> None:
+        """The hard stage."""
+        self.context.stop(reason)
+        if self._forced is None:
+            self._forced = reason
+            self._scope.cancel()
+
+    async def run(self) -> Outcome:
+        """Run the handler and say what it came to; raises only what is not the handler's own: see `contained`."""
+        try:
+            arguments = self.handler.signature.decode(self.task.input_data)
+        except InvalidPayload as error:
+            return Raised(error, self.info(error), final=True)
+        enter(self.context)
+        try:
+            with self._scope:
+                return self._returned(await self._call(arguments))
+        except BaseException as error:
+            return self._raised(contained(error))
+        return self.cut_off()
+
+    async def _call(self, arguments: dict[str, Any]) -> Any:
+        function, context = self.handler.function, self.context
+        given: tuple[Any, ...] = ()
+        if self.handler.takes_context:
+            context.noticed = True
+            given = (context,)
+        if self.handler.mode is ExecutionMode.COROUTINE:
+            return await function(*given, **arguments)
+        self._thread = ThreadCall(lambda: function(*given, **arguments), lambda: self._on_late_end(self))
+        return await self._thread.run(self._limiter)
+
+    def _returned(self, value: Any) -> Outcome:
+        if self.stopping is StopReason.CANCEL:
+            return Cancelled()
+        if self.stopping is StopReason.SHUTDOWN and self.context.interrupted:
+            return Returned()  # its work was cut short; what it returned is what its clean-up left
+        try:
+            return Finished(self.handler.signature.encode_result(value))
+        except InvalidPayload as error:
+            return Raised(error, self.info(error), final=True)
+
+    def _raised(self, error: Exception) -> Outcome:
+        if self.stopping is StopReason.CANCEL:
+            return Cancelled()
+        if self._forced is not None:
+            return self._stopped(self._forced)
+        if self.stopping is StopReason.SHUTDOWN and self.context.interrupted:
+            return Returned()
+        leaf = first_leaf(error)
+        if self.stopping is not None and isinstance(leaf, StopRequested):
+            return self._stopped(self.stopping)
+        if leaf is not error:
+            for other in leaves(error):
+                logger.error("%r raised, in a group with others", self, exc_info=other)
+        return Raised(leaf, self.info(error, leaf))
+
+    def cut_off(self) -> Outcome:
+        """What it comes to when it is not waited for any longer."""
+        return self._stopped(self._forced or StopReason.SHUTDOWN)
+
+    def _stopped(self, reason: StopReason) -> Outcome:
+        if reason is StopReason.CANCEL:
+            return Cancelled()
+        if reason is StopReason.SHUTDOWN:
+            return Returned()
+        return TimedOut(self._timeout_info())
+
+    def _timeout_info(self) -> ErrorInfo:
+        soft, hard = self.task.soft_timeout_seconds, self.task.timeout_seconds
+        limit = f"its time limit of {hard:g} s" if self._forced or soft is None else f"its soft limit of {soft:g} s"
+        return ErrorInfo("TaskTimedOut", f"stopped at {limit}", "", self.task.attempt, moment(self.wall()))
+
+    def info(self, error: BaseException, leaf: BaseException | None = None) -> ErrorInfo:
+        """*error* as it is stored; control exceptions are words, not faults, and carry no traceback."""
+        named = leaf or error
+        text = "" if isinstance(named, _CONTROL) else "".join(traceback.format_exception(error))
+        try:
+            message = str(named)
+        except Exception as fault:
+            message = f"<its message cannot be made: {type(fault).__name__}>"
+        return ErrorInfo(type(named).__qualname__, message, text, self.task.attempt, moment(self.wall()))
+
+
+def leaves(error: BaseException) -> list[BaseException]:
+    """The errors inside of nested groups."""
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for part in error.exceptions for leaf in leaves(part)]
+    return [error]
+
+
+def contained(error: BaseException) -> Exception:
+    """*error* as one that ends its own attempt alone; only what ends the whole event loop goes on."""
+    if isinstance(error, Exception):
+        return error
+    for leaf in leaves(error):
+        if isinstance(leaf, _OUTSIDE):
+            raise error
+        if isinstance(leaf, SystemExit):
+            return _because(error, f"the handler called sys.exit({leaf.code!r})")
+    return _because(error, f"the handler raised {leaves(error)[0]!r}, which is no Exception")
+
+
+def _because(cause: BaseException, words: str) -> RuntimeError:
+    error = RuntimeError(words)
+    error.__cause__ = cause
+    return error
+
+
+def first_leaf(error: Exception) -> Exception:
+    """The error that a group stands for: its first one."""
+    return next((leaf for leaf in leaves(error) if isinstance(leaf, Exception)), error)

@@ -1,0 +1,213 @@
+"""What a handler knows of its attempt, and what it can say.
+
+This module is imported wherever handlers are declared, so it must not pay for importing trio.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, MutableMapping
+from contextvars import ContextVar
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from ..core.control import StopRequested
+from ..core.errors import InvalidOption, NotRunning
+from ..core.request import Claimed
+from ..core.stop import StopReason
+from ..core.task import Progress, moment
+
+if TYPE_CHECKING:
+    import trio
+
+logger = logging.getLogger("actors.task")
+
+_current: ContextVar[TaskContext] = ContextVar("actors.current")
+
+
+class TaskContext:
+    """One attempt, as its handler sees it. All of it may be used from the handler's own thread."""
+
+    __slots__ = ("_log", "_report", "_task", "interrupted", "noticed", "scopes", "stopping")
+
+    def __init__(self, task: Claimed, report: Callable[[Progress], None]) -> None:
+        self._task = task
+        self._report = report
+        self.scopes: list[trio.CancelScope] = []
+        self._log: logging.LoggerAdapter[logging.Logger] | None = None
+        self.stopping: StopReason | None = None
+        self.interrupted: bool = False  # an `until_stopping` scope was cut short
+        self.noticed = False  # the handler holds this context, so it can see a soft stop
+
+    def __repr__(self) -> str:
+        return f"<TaskContext {self.task_type!r} {self.task_id} attempt {self.attempt}>"
+
+    @property
+    def task_id(self) -> str:
+        """The text of the task's UUID."""
+        return self._task.task_id
+
+    @property
+    def task_type(self) -> str:
+        """The name under which the handler is declared."""
+        return self._task.task_type
+
+    @property
+    def attempt(self) -> int:
+        """The number of this attempt, from 1, never reused: a fencing token for the handler's own systems too."""
+        return self._task.attempt
+
+    @property
+    def retry_count(self) -> int:
+        """Failures and retryable time-outs before this attempt."""
+        return self._task.retry_count
+
+    @property
+    def max_retries(self) -> int:
+        """How many retries this task may have."""
+        return self._task.max_retries
+
+    @property
+    def priority(self) -> int:
+        """0–100."""
+        return self._task.priority
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """What was submitted beside the payload."""
+        return orjson.loads(self._task.metadata) if self._task.metadata else {}
+
+    @property
+    def input_data(self) -> Mapping[str, Any]:
+        """The payload as plain JSON values."""
+        data: Mapping[str, Any] = orjson.loads(self._task.input_data)
+        return data
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When the hard stage comes, aware UTC; None: no limit."""
+        return self._after(self._task.timeout_seconds)
+
+    @property
+    def soft_deadline(self) -> datetime | None:
+        """When the soft stage comes, aware UTC; None: no soft stage before the hard one."""
+        return self._after(self._task.soft_timeout_seconds)
+
+    def _after(self, seconds: float | None) -> datetime | None:
+        return None if seconds is None else moment(self._task.started_at) + timedelta(seconds=seconds)
+
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]:
+        """A logger whose records carry `task_id`, `task_type` and `attempt`."""
+        if self._log is None:
+            names = {"task_id": self.task_id, "task_type": self.task_type, "attempt": self.attempt}
+            self._log = _TaskLog(logger, names)
+        return self._log
+
+    def progress(self, fraction: float, message: str = "", **data: Any) -> None:
+        """Say how far the work is. The latest word wins; it is stored at most 5 times a second.
+
+        Args:
+            fraction: in [0, 1].
+            data: strict JSON values.
+
+        Raises:
+            InvalidOption: *fraction* is out of range, or *data* is no JSON.
+        """
+        self._report(Progress(_fraction(fraction), str(message), data))
+
+    def check(self) -> None:
+        """Raise `StopRequested` once the attempt should stop; to be called now and then by threads."""
+        if self.stopping is not None:
+            raise StopRequested(self.stopping)
+
+    def until_stopping(self) -> UntilStopping:
+        """A cancel scope that is cancelled at the soft stage; what follows it cleans up until the hard stage."""
+        self.noticed = True
+        return UntilStopping(self)
+
+    def stop(self, reason: StopReason) -> None:
+        """The soft stage. The first reason stays, but for a cancel. For the task system, not for handlers."""
+        if self.stopping is None or reason is StopReason.CANCEL:
+            self.stopping = reason
+            for scope in self.scopes:
+                scope.cancel()
+
+
+class UntilStopping:
+    """The block of `TaskContext.until_stopping`."""
+
+    def __init__(self, context: TaskContext) -> None:
+        import trio
+
+        self._context = context
+        self._scope = trio.CancelScope()
+
+    def __enter__(self) -> trio.CancelScope:
+        if self._context.stopping is not None:
+            self._scope.cancel()
+        self._context.scopes.append(self._scope)
+        return self._scope.__enter__()
+
+    # `bool`, since type checkers then know that the code after the block is reached.
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        self._context.scopes.remove(self._scope)
+        caught = self._scope.__exit__(kind, error, traceback)
+        if self._scope.cancelled_caught:
+            self._context.interrupted = True
+        return caught
+
+
+def _fraction(value: object) -> float:
+    if isinstance(value, int | float) and 0 <= value <= 1:
+        return float(value)
+    raise InvalidOption(f"progress fraction is {value!r}; it should be a number from 0 to 1")
+
+
+class _TaskLog(logging.LoggerAdapter[logging.Logger]):
+    """Adds the attempt's names to what the caller gives as `extra`."""
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        kwargs["extra"] = {**(kwargs.get("extra") or {}), **(self.extra or {})}
+        return msg, kwargs
+
+
+class _CurrentLog(logging.LoggerAdapter[logging.Logger]):
+    """Adds the names of the attempt that runs where it is used, if one does."""
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        context = _current.get(None)
+        return (msg, kwargs) if context is None else context.log.process(msg, kwargs)
+
+
+log = _CurrentLog(logger)
+"""`current().log`; outside of a task it binds nothing."""
+
+
+def current() -> TaskContext:
+    """The context of the attempt that runs here, in whatever mode.
+
+    Raises:
+        NotRunning: this is no handler.
+    """
+    try:
+        context = _current.get()
+    except LookupError:
+        raise NotRunning("no task runs here; actors.current() is for handlers and what they call") from None
+    context.noticed = True
+    return context
+
+
+def progress(fraction: float, message: str = "", **data: Any) -> None:
+    """`current().progress(…)`."""
+    current().progress(fraction, message, **data)
+
+
+def enter(context: TaskContext) -> None:
+    """Make *context* the current one of this trio task; it goes along into threads."""
+    _current.set(context)

@@ -1,0 +1,1 @@
+"""The actors: thin shells around the rules, the store and execution."""

@@ -1,0 +1,70 @@
+"""The latest word of each running attempt, until it is stored. Handlers write here from any thread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+import attrs
+import trio
+
+from ..core.codec import dumps
+from ..core.task import Progress, moment
+from ..execution.attempt import Attempt
+from .running import ignore
+
+
+@attrs.frozen
+class Word:
+    """What an attempt said: *text* is JSON."""
+
+    seq: int
+    attempt: int
+    task_id: str
+    task_type: str
+    text: str
+
+
+class Board:
+    """What was said and not stored; the latest word of an attempt replaces its earlier ones."""
+
+    def __init__(self, wall: Callable[[], float]) -> None:
+        self._wall = wall
+        self._token = trio.lowlevel.current_trio_token()
+        self._words: dict[Attempt, str] = {}
+        self.look: Callable[[], object] = ignore
+
+    def report(self, attempt: Attempt, progress: Progress) -> None:
+        """Note *progress*.
+
+        Raises:
+            InvalidPayload: its data is no strict JSON.
+        """
+        in_loop = _in_trio()
+        at = moment(self._wall() if in_loop else time.time())  # trio's clock is out of a thread's reach
+        text = dumps(
+            {"fraction": progress.fraction, "message": progress.message, "data": progress.data, "at": at.isoformat()}
+        )
+        first = not self._words
+        self._words[attempt] = text
+        if first and in_loop:
+            self.look()
+        elif first:
+            self._token.run_sync_soon(self.look, idempotent=True)
+
+    def take(self, attempts: Iterable[Attempt] | None = None) -> list[Word]:
+        """Remove and return the words of *attempts*, or all."""
+        chosen = list(self._words) if attempts is None else attempts
+        return [
+            Word(attempt.task.seq, attempt.task.attempt, attempt.task.task_id, attempt.task.task_type, text)
+            for attempt in chosen
+            if (text := self._words.pop(attempt, None)) is not None
+        ]
+
+
+def _in_trio() -> bool:
+    try:
+        trio.lowlevel.current_trio_token()
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,56 @@
+"""The ports through which time, chance and identity come in, so that a whole system can be replayed."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+
+import trio
+
+from ..core.identity import uuid7
+
+
+class Clock:
+    """Wall time that never steps back while the process lives, and trio's own time for deadlines.
+
+    The wall clock is read, but a step back is not followed: time goes on at the pace of trio's clock until the
+    wall has caught up. A step forward (a suspend, a correction) is followed at once, so that tasks come due.
+
+    Args:
+        read: the wall clock, epoch seconds; None derives wall time from trio's clock alone, for virtual time.
+    """
+
+    def __init__(self, read: Callable[[], float] | None = time.time) -> None:
+        self._read = read
+        self._wall = time.time() if read is None else read()
+        self._trio = trio.current_time()
+
+    def wall(self) -> float:
+        """Epoch seconds, for rows."""
+        now = trio.current_time()
+        expected = self._wall + (now - self._trio)
+        if self._read is not None:
+            self._wall, self._trio = max(expected, self._read()), now
+            return self._wall
+        return expected
+
+    def until(self, epoch_seconds: float) -> float:
+        """The moment on trio's clock at which the wall will show *epoch_seconds*."""
+        return trio.current_time() + max(0.0, epoch_seconds - self.wall())
+
+
+class Chance:
+    """Random numbers and identities, from one seedable source."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        self._random = random.Random(seed)
+        self.draw: Callable[[], float] = self._random.random
+
+    def nonce(self) -> int:
+        """63 random bits."""
+        return self._random.getrandbits(63)
+
+    def task_id(self, wall: float) -> str:
+        """A new UUIDv7 for a task made at *wall* (epoch seconds)."""
+        return uuid7(int(wall * 1000), self._random.getrandbits(74))

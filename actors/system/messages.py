@@ -1,0 +1,293 @@
+"""What the actors say to each other. Imperatives ask for something; `Look…` are hints, and may be lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, ClassVar, TypeAlias, TypeVar
+
+import attrs
+
+from ..core.lifecycle import Transition
+from ..core.outcome import Change, Outcome
+from ..core.request import Claimed, NewTask, Receipt
+from ..execution.attempt import Attempt
+from ..kernel import Ask
+from ..store import claim, rollups, settle, tasks
+from ..store.connection import Connection
+from ..store.views import Ended
+from .board import Word
+from .transaction import Transaction, Write
+
+R = TypeVar("R")
+
+
+@attrs.frozen
+class Settle(Write):
+    """Store what attempts came to; answers nothing of interest: the lease's end is the confirmation."""
+
+    place: ClassVar[int] = 0
+    changes: Sequence[Change]
+
+    def stirs(self) -> Collection[str] | None:
+        back = any(change.transition is Transition.GIVE_BACK for change in self.changes)
+        return None if back else ()
+
+    def apply(self, transaction: Transaction) -> None:
+        results = settle.settle(
+            transaction.connection, self.changes, transaction.node, transaction.aging, transaction.tally
+        )
+        transaction.settled += zip(self.changes, results, strict=True)
+
+
+@attrs.frozen
+class Submit(Write):
+    """Store new tasks, all or none; answers `list[Receipt]` in their order."""
+
+    place: ClassVar[int] = 1
+    rows: Sequence[NewTask]
+
+    @property
+    def only_due(self) -> bool:
+        """Whether all of it can start at once."""
+        return all(row.rank is not None for row in self.rows)
+
+    def stirs(self) -> Collection[str] | None:
+        return {row.lane for row in self.rows if row.rank is not None}
+
+    def apply(self, transaction: Transaction) -> list[Receipt]:
+        if self.only_due and all(row.lane in transaction.express for row in self.rows):
+            receipts, claimed = tasks.start(
+                transaction.connection, self.rows, transaction.node, transaction.now, transaction.tally
+            )
+            transaction.claimed += claimed
+        else:
+            receipts = tasks.submit(transaction.connection, self.rows, transaction.tally)
+        transaction.submitted += zip(self.rows, receipts, strict=True)
+        return receipts
+
+
+@attrs.frozen
+class Cancel(Write):
+    """Cancel tasks; answers `list[tasks.Cancelled]`, without the unknown ones."""
+
+    task_ids: Sequence[str]
+
+    def apply(self, transaction: Transaction) -> list[tasks.Cancelled]:
+        found = tasks.cancel(transaction.connection, self.task_ids, transaction.now, transaction.tally)
+        transaction.cancelled += found
+        return found
+
+
+@attrs.frozen
+class Pause(Write):
+    """Pause (or let go on) a lane or a task type: *kind* is "lane" or "task_type"."""
+
+    kind: str
+    name: str
+    on: bool
+
+    def stirs(self) -> Collection[str] | None:
+        return None
+
+    def apply(self, transaction: Transaction) -> None:
+        if self.on:
+            tasks.set_pause(transaction.connection, self.kind, self.name, transaction.now)
+        else:
+            tasks.end_pause(transaction.connection, self.kind, self.name)
+        transaction.paused = tasks.pauses(transaction.connection)
+
+
+@attrs.frozen
+class Promote(Write):
+    """Make every due task ready and end every expired one; answers when the next one is due, or None."""
+
+    most: int = 1000
+
+    def stirs(self) -> Collection[str] | None:
+        return None
+
+    def apply(self, transaction: Transaction) -> float | None:
+        transaction.expired += tasks.expire(transaction.connection, transaction.now, transaction.tally, self.most)
+        claim.promote(transaction.connection, transaction.now, transaction.aging, self.most)
+        return claim.next_due(transaction.connection)
+
+
+@attrs.frozen
+class Cleanup(Write):
+    """Delete a batch of old ended tasks; answers how many there were."""
+
+    completed_before: float
+    failed_before: float
+
+    def apply(self, transaction: Transaction) -> int:
+        return tasks.cleanup(transaction.connection, self.completed_before, self.failed_before, transaction.tally)
+
+
+@attrs.frozen
+class Fold(Write):
+    """Gather the minutes of one old hour of the counters; answers how many rows there were."""
+
+    def apply(self, transaction: Transaction) -> int:
+        return rollups.fold(transaction.connection, transaction.now)
+
+
+@attrs.frozen
+class Flush(Write):
+    """Change nothing; the answer says that what was told before is stored, and that the Monitor has been hinted."""
+
+    place: ClassVar[int] = 3
+
+    def apply(self, transaction: Transaction) -> None:
+        pass
+
+
+@attrs.frozen
+class SetProgress(Write):
+    """Store what running attempts said of themselves."""
+
+    place: ClassVar[int] = -1  # before the settles: the last word of an attempt comes with its outcome
+    words: Sequence[Word]
+
+    def apply(self, transaction: Transaction) -> None:
+        tasks.set_progress(transaction.connection, [(word.seq, word.attempt, word.text) for word in self.words])
+        transaction.progress += self.words
+
+
+@attrs.frozen
+class Claim(Ask[None]):
+    """A standing order: lease what *rooms* can start, whenever there is something. The latest one counts.
+
+    It is answered when it ends: withdrawn, or followed by another.
+
+    Attributes:
+        rooms: looks at the room at the time of each transaction.
+        deliver: takes what was claimed, after the commit; it must neither wait nor raise.
+    """
+
+    rooms: Callable[[], Sequence[claim.Room]]
+    deliver: Callable[[Sequence[Claimed]], None]
+
+
+@attrs.frozen
+class Withdraw(Ask[None]):
+    """End the standing order."""
+
+
+@attrs.frozen
+class Read(Ask[Any]):
+    """Run *query* on the reader's connection; answers what it returns."""
+
+    query: Callable[[Connection], Any]
+
+
+@attrs.frozen
+class Wait(Ask[Ended]):
+    """Answer when the task has ended. An asker that went away leaves it be: its answer is dropped."""
+
+    task_id: str
+
+
+@attrs.frozen
+class Forget:
+    """Nobody waits for this any longer."""
+
+    wait: Wait
+
+
+@attrs.frozen
+class LookAgain:
+    """There is room, or work, that no transaction of this node has told of."""
+
+
+@attrs.frozen
+class LookOutside:
+    """Another process has written to the database."""
+
+
+StorageMessage: TypeAlias = Write | Claim | Withdraw | Read | Wait | Forget | LookAgain | LookOutside
+
+
+@attrs.frozen
+class Run:
+    """Start these attempts."""
+
+    tasks: Sequence[Claimed]
+
+
+@attrs.frozen
+class LookAtOutbox:
+    """Attempts have ended."""
+
+
+WorkerMessage: TypeAlias = Run | LookAtOutbox
+
+
+@attrs.frozen
+class Failed:
+    """Decide what becomes of attempts that did not succeed, and have it stored."""
+
+    attempts: Sequence[tuple[Attempt, Outcome]]
+
+
+@attrs.frozen
+class LookAtDeadlines:
+    """One comes before the one that is waited for."""
+
+
+@attrs.frozen
+class CancelRunning:
+    """Stop these attempts, (seq, attempt), since their tasks were cancelled."""
+
+    attempts: Sequence[tuple[int, int]]
+
+
+TimeoutMessage: TypeAlias = LookAtDeadlines | CancelRunning
+
+
+@attrs.frozen
+class LookForWork:
+    """Something is to come due: at *due*, in epoch seconds; None: another process wrote, and nobody knows when."""
+
+    due: float | None = None
+
+
+@attrs.frozen
+class LookForRoom:
+    """A slot has come free."""
+
+
+@attrs.frozen
+class LookAtOrder:
+    """The standing order has ended, or has brought more than a Worker's mailbox could take."""
+
+
+SchedulerMessage: TypeAlias = LookForWork | LookForRoom | LookAtOrder
+
+
+@attrs.frozen
+class Committed:
+    """What a transaction has done."""
+
+    transaction: Transaction
+
+
+@attrs.frozen
+class LookAtProgress:
+    """A handler has said something of itself."""
+
+
+@attrs.frozen
+class SoftTimedOut:
+    """An attempt has reached its soft stage by time."""
+
+    attempt: Attempt
+
+
+@attrs.frozen
+class Stuck:
+    """An attempt did not end at its hard stage."""
+
+    attempt: Attempt
+
+
+MonitorMessage: TypeAlias = Committed | LookAtProgress | SoftTimedOut | Stuck

@@ -1,0 +1,134 @@
+"""Live figures: counts of the last minute, durations, resources. No I/O but what the system says of this process."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Mapping
+from typing import Final
+
+import attrs
+import psutil
+
+from ..core.duration import bucket, quantile
+from ..core.lifecycle import Transition
+from ..kernel import ChildSnapshot
+from ..store.settle import Settled
+from .transaction import Transaction
+
+WINDOW: Final = 60
+SAMPLE_EVERY: Final = 1.0
+
+
+@attrs.frozen
+class LaneMetrics:
+    """One lane: its slots, attempts that run, slots that are free, and attempts that do not stop."""
+
+    slots: int
+    running: int
+    free: int
+    stuck: int
+
+
+@attrs.frozen
+class Latency:
+    """How long the completed attempts of a type ran since the start, in seconds, to 4 %."""
+
+    count: int
+    p50: float
+    p95: float
+    p99: float
+
+
+@attrs.frozen
+class SystemResources:
+    """What this process uses, sampled *age_seconds* ago."""
+
+    cpu_usage_percent: float
+    memory_usage_mb: float
+    memory_percent: float
+    threads: int
+    age_seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class Metrics:
+    """The node now. Rates are per second, over the last minute (or since the start, if that is shorter)."""
+
+    running_tasks: int
+    running_by_type: Mapping[str, int]
+    lanes: Mapping[str, LaneMetrics]
+    rates: Mapping[str, float]
+    latencies: Mapping[str, Latency]
+    mailboxes: Mapping[str, ChildSnapshot]
+    events_lost: int
+    system_resources: SystemResources
+
+
+class Meter:
+    """Counts by second for the last minute, and durations by task type. It outlives the Monitor.
+
+    Args:
+        now: seconds on trio's clock.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._since = now
+        self._seconds: deque[tuple[int, Counter[str]]] = deque(maxlen=WINDOW)
+        self._durations: defaultdict[str, Counter[int]] = defaultdict(Counter)
+
+    def count(self, transaction: Transaction, now: float) -> None:
+        """Add what a transaction did."""
+        counts = self._second(int(now))
+        counts["submitted"] += len(transaction.submitted)
+        counts["started"] += len(transaction.claimed)
+        for change, result in transaction.settled:
+            if result is Settled.STORED:
+                counts[change.transition.value] += 1
+                if change.transition is Transition.COMPLETE:
+                    self._durations[change.task_type][bucket(change.seconds)] += 1
+            elif result is Settled.FENCED:
+                counts["fenced"] += 1
+
+    def _second(self, now: int) -> Counter[str]:
+        if not self._seconds or self._seconds[-1][0] != now:
+            self._seconds.append((now, Counter()))
+        return self._seconds[-1][1]
+
+    def rates(self, now: float) -> dict[str, float]:
+        """What happened a second: submitted, started, completed, failed, timed_out, retried, cancelled …"""
+        names = {"complete": "completed", "fail": "failed", "time_out": "timed_out", "retry": "retried",
+                 "cancel": "cancelled", "snooze": "snoozed", "give_back": "returned"}  # fmt: skip
+        total: Counter[str] = Counter()
+        for second, counts in self._seconds:
+            if second > now - WINDOW:
+                total.update(counts)
+        span = max(1.0, min(WINDOW, now - self._since))
+        return {names.get(name, name): count / span for name, count in total.items() if count}
+
+    def latencies(self) -> dict[str, Latency]:
+        """By task type."""
+        return {
+            name: Latency(counts.total(), quantile(counts, 0.5), quantile(counts, 0.95), quantile(counts, 0.99))
+            for name, counts in self._durations.items()
+        }
+
+
+class Resources:
+    """This process, sampled at most once a second."""
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+        self._process.cpu_percent()
+        self._at = float("-inf")
+        self._sample = (0.0, 0.0, 0.0, 0)
+
+    def look(self, now: float) -> SystemResources:
+        """The latest sample, at *now* on trio's clock."""
+        if now - self._at >= SAMPLE_EVERY:
+            with self._process.oneshot():
+                memory = self._process.memory_info().rss / 1e6
+                self._sample = (
+                    self._process.cpu_percent(), memory, self._process.memory_percent(), self._process.num_threads(),
+                )  # fmt: skip
+            self._at = now
+        return SystemResources(*self._sample, age_seconds=now - self._at)

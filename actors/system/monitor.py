@@ -1,0 +1,132 @@
+"""Monitor: counts, events, progress, and the housekeeping of what is old."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+import attrs
+import trio
+
+from ..core.errors import StorageUnavailable
+from ..core.events import TaskEvent, TaskEventType
+from ..core.task import moment
+from ..execution.attempt import Attempt
+from ..kernel import Actor, ActorCrashed, Handle
+from .board import Board
+from .clock import Clock
+from .happenings import events_of
+from .messages import (
+    Cleanup,
+    Committed,
+    Fold,
+    LookAtProgress,
+    MonitorMessage,
+    SetProgress,
+    SoftTimedOut,
+    StorageMessage,
+    Stuck,
+)
+from .metrics import Meter
+from .subscribers import Subscribers
+
+logger = logging.getLogger("actors.system")
+
+PROGRESS_EVERY: Final = 0.2
+CLEAN_EVERY: Final = 3600.0
+CLEAN_FIRST_AFTER: Final = 60.0
+CLEAN_BATCH: Final = 500
+DAY: Final = 86_400.0
+
+
+@attrs.frozen
+class Retention:
+    """How long ended tasks are kept, in seconds."""
+
+    completed: float
+    failed: float
+
+
+class Monitor(Actor[MonitorMessage]):
+    """Hears of every commit; tells subscribers; stores progress; cleans up once an hour."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        meter: Meter,
+        subscribers: Subscribers,
+        board: Board,
+        retention: Retention,
+        storage: Handle[StorageMessage],
+        me: Handle[MonitorMessage],
+    ) -> None:
+        self._clock = clock
+        self._meter = meter
+        self._subscribers = subscribers
+        self._board = board
+        self._retention = retention
+        self._storage = storage
+        self._me = me
+        self._store_progress_at = float("inf")
+        self._stored_progress_at = float("-inf")
+        self._clean_at = trio.current_time() + CLEAN_FIRST_AFTER
+
+    async def started(self) -> None:
+        self._board.look = lambda: self._me.hint(LookAtProgress())
+        self._look_at_progress()
+
+    async def receive(self, batch: Sequence[MonitorMessage]) -> None:
+        for message in batch:
+            match message:
+                case Committed(transaction):
+                    self._meter.count(transaction, trio.current_time())
+                    if self._subscribers:
+                        for event in events_of(transaction):
+                            self._subscribers.publish(event)
+                case LookAtProgress():
+                    self._look_at_progress()
+                case SoftTimedOut(attempt):
+                    self._tell(TaskEventType.SOFT_TIMEOUT, attempt)
+                case Stuck(attempt):
+                    logger.warning("%r runs on though it was stopped; what it returns will be dropped", attempt)
+                    self._tell(TaskEventType.STUCK, attempt)
+
+    def wake_at(self) -> float:
+        return min(self._store_progress_at, self._clean_at)
+
+    async def wake(self) -> None:
+        now = trio.current_time()
+        if now >= self._store_progress_at:
+            await self._store_progress()
+        if now >= self._clean_at:
+            await self._clean()
+
+    async def stopped(self) -> None:
+        await self._store_progress()
+        self._subscribers.close()
+
+    def _look_at_progress(self) -> None:
+        self._store_progress_at = max(trio.current_time(), self._stored_progress_at + PROGRESS_EVERY)
+
+    async def _store_progress(self) -> None:
+        self._store_progress_at, self._stored_progress_at = float("inf"), trio.current_time()
+        words = self._board.take()
+        if words:
+            await self._storage.tell(SetProgress(words))
+
+    async def _clean(self) -> None:
+        """One batch of old tasks, and one old hour of the counters; the next ones at once while there are more."""
+        now = self._clock.wall()
+        try:
+            removed = await self._storage.ask(Cleanup(now - self._retention.completed, now - self._retention.failed))
+            folded = await self._storage.ask(Fold())
+        except (ActorCrashed, StorageUnavailable):
+            removed = folded = 0
+        self._clean_at = trio.current_time() + (0.0 if removed >= CLEAN_BATCH or folded else CLEAN_EVERY)
+
+    def _tell(self, kind: TaskEventType, attempt: Attempt) -> None:
+        task = attempt.task
+        self._subscribers.publish(
+            TaskEvent(kind, task.task_id, task.task_type, task.attempt, moment(self._clock.wall()))
+        )

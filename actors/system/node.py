@@ -1,0 +1,171 @@
+"""A running node, for `app` to talk to: each method is an ask, and turns the kernel's errors into the user's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
+
+import trio
+
+from ..core.errors import NotRunning, StorageUnavailable
+from ..core.events import TaskEvent, TaskEventType
+from ..core.request import NewTask, Receipt, TaskRequest
+from ..core.task import Attempt, Task
+from ..kernel import ActorCrashed, ActorStopped, Ask, ChildSnapshot, Handle, Tree
+from ..store import views
+from ..store.connection import Connection
+from .clock import Chance, Clock
+from .messages import Cancel, Cleanup, Forget, Pause, Read, StorageMessage, Submit, Wait
+from .metrics import LaneMetrics, Meter, Metrics, Resources
+from .running import Running
+from .subscribers import Subscribers
+
+R = TypeVar("R")
+
+
+class Node:
+    """What a task system can do while it runs.
+
+    Attributes:
+        grace: seconds that the stop leaves to what runs; may be changed until then.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        work: bool,
+        grace: float,
+        clock: Clock,
+        chance: Chance,
+        running: Running,
+        subscribers: Subscribers,
+        meter: Meter,
+        storage: Handle[StorageMessage],
+        intake: Handle[TaskRequest],
+    ) -> None:
+        self.name = name
+        self.work = work
+        self.grace = grace
+        self.clock = clock
+        self.chance = chance
+        self.running = running
+        self.tree: Tree
+        self._subscribers = subscribers
+        self._meter = meter
+        self._storage = storage
+        self._intake = intake
+        self._resources = Resources()
+        self._started = trio.current_time()
+
+    async def _ask(self, message: Ask[R]) -> R:
+        try:
+            return await self._storage.ask(message)
+        except ActorStopped:
+            raise NotRunning("the task system has stopped; what was not acknowledged is not stored") from None
+        except ActorCrashed as error:
+            raise StorageUnavailable(
+                "storage failed while it worked on this, and was restarted; it may be tried again"
+            ) from error
+
+    async def submit(self, rows: Sequence[NewTask]) -> list[Receipt]:
+        """Store *rows*, all or none."""
+        receipts: list[Receipt] = await self._ask(Submit(rows))
+        return receipts
+
+    def requests(self) -> trio.MemorySendChannel[TaskRequest]:
+        """A clone of the Intake's own channel."""
+        return self._intake.channel()
+
+    async def wait(self, task_id: str) -> views.Ended:
+        """The end of a task.
+
+        Raises:
+            TaskNotFound: it is not stored.
+        """
+        while True:
+            wait = Wait(task_id)
+            try:
+                return await self._storage.ask(wait)
+            except ActorCrashed:
+                continue  # the actor that knew of this wait is gone; its successor will know of the next one
+            except ActorStopped:
+                raise NotRunning("the task system has stopped; the task goes on when it runs again") from None
+            except trio.Cancelled:
+                self._storage.hint(Forget(wait))
+                raise
+
+    async def read(self, query: Callable[[Connection], R]) -> R:
+        """What *query* returns on the reader's connection."""
+        found: R = await self._ask(Read(query))
+        return found
+
+    async def get(self, task_id: str) -> Task | None:
+        """The task as it is stored."""
+        return await self.read(lambda connection: views.get(connection, task_id))
+
+    async def page(self, which: Mapping[str, Any], limit: int, after: str | None, *, newest_first: bool) -> list[Task]:
+        """A page of tasks; *which* are the values of a `views.Filter`."""
+        chosen = views.Filter(**which)
+        return await self.read(
+            lambda connection: views.page(connection, chosen, limit, after, newest_first=newest_first)
+        )
+
+    async def count(self, which: Mapping[str, Any]) -> int:
+        """How many tasks there are."""
+        chosen = views.Filter(**which)
+        return await self.read(lambda connection: views.count(connection, chosen))
+
+    async def attempts(self, task_id: str) -> list[Attempt]:
+        """Attempts that did not simply succeed."""
+        return await self.read(lambda connection: views.attempts(connection, task_id))
+
+    async def statistics(self) -> views.Statistics:
+        """What the counters say."""
+        now, uptime = self.clock.wall(), trio.current_time() - self._started
+        return await self.read(lambda connection: views.statistics(connection, now, uptime))
+
+    async def cancel(self, task_id: str) -> bool | None:
+        """Whether the cancel was taken; None for an unknown task."""
+        found = await self._ask(Cancel([task_id]))
+        return found[0].taken if found else None
+
+    async def pause(self, kind: str, name: str, *, on: bool) -> None:
+        """Pause a lane or a task type, or let it go on."""
+        await self._ask(Pause(kind, name, on))
+
+    async def cleanup(self, completed_seconds: float, failed_seconds: float) -> int:
+        """Delete tasks that ended longer ago than this; how many."""
+        now, total = self.clock.wall(), 0
+        while removed := await self._ask(Cleanup(now - completed_seconds, now - failed_seconds)):
+            total += removed
+        return total
+
+    def subscribe(
+        self, task_type: str | None, types: Collection[TaskEventType] | None, task_id: str | None = None
+    ) -> AbstractContextManager[trio.MemoryReceiveChannel[TaskEvent]]:
+        """A channel of events."""
+        return self._subscribers.subscribe(task_type, types, task_id)
+
+    def snapshot(self) -> list[ChildSnapshot]:
+        """The live supervision tree."""
+        return list(self.tree.snapshot())
+
+    def metrics(self) -> Metrics:
+        """Live figures, without I/O."""
+        now = trio.current_time()
+        lanes = {
+            name: LaneMetrics(lane.slots, len(lane.running), max(0, lane.free()), len(lane.stuck))
+            for name, lane in self.running.lanes.items()
+        }
+        return Metrics(
+            running_tasks=sum(lane.running for lane in lanes.values()),
+            running_by_type={name: count for name, count in self.running.by_type.items() if count},
+            lanes=lanes,
+            rates=self._meter.rates(now),
+            latencies=self._meter.latencies(),
+            mailboxes={child.name: child for child in self.tree.snapshot()},
+            events_lost=self._subscribers.lost,
+            system_resources=self._resources.look(now),
+        )

@@ -1,0 +1,104 @@
+"""From a database URL to an open database whose dead node's tasks are taken back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import attrs
+import trio
+
+from ..core.errors import ActorsError, ModeUnavailable, StorageUnavailable
+from ..store import leases, schema
+from ..store.connection import Connection
+from ..store.engine import file_of, keep_private, parse, shown
+from ..store.faults import passing
+from ..store.lock import FileLock
+from .clock import Clock
+from .database import Database, InlineDatabase, ThreadedDatabase
+from .recorder import Recorder
+from .transaction import Transaction
+
+
+@attrs.frozen
+class Opened:
+    """An open database, and what was found in it.
+
+    Attributes:
+        recovery: the transaction that took back what a dead node ran.
+    """
+
+    database: Database
+    recorder: Recorder
+    clock: Clock
+    recovery: Transaction | None
+
+
+@asynccontextmanager
+async def opened(url: str, node: str, *, work: bool, aging: float, lease: float) -> AsyncIterator[Opened]:
+    """Open the database at *url* for one node; on leaving all is closed, and the lock is free.
+
+    Raises:
+        InvalidOption: the URL cannot be used.
+        DatabaseInUse: another working node holds the SQLite file.
+        SchemaMismatch: the tables are of another version.
+        StorageUnavailable: the database does not answer.
+    """
+    parsed = parse(url)
+    if parsed.get_backend_name() != "sqlite":
+        raise ModeUnavailable("a task system runs on SQLite in this version; its store alone knows PostgreSQL")
+    path = file_of(parsed)
+    if path:
+        keep_private(path)
+    lock = FileLock(path) if path and work else None
+    if lock is not None:
+        lock.acquire()
+    recorder = Recorder(None)
+    database: Database | None = None
+    try:
+        if path and work:
+            recorder = Recorder(f"{path}-running")
+        clock = Clock(None) if path is None else Clock()
+        database = InlineDatabase(url) if path is None else ThreadedDatabase(url)
+        recovery = await _prepared(
+            url, database, partial(_prepare, node, clock.wall(), aging, lease, recorder.before, work)
+        )
+        yield Opened(database, recorder, clock, recovery)
+    finally:
+        if database is not None:
+            with trio.CancelScope(shield=True):
+                await database.close()
+        recorder.close()
+        if lock is not None:
+            lock.release()
+
+
+async def _prepared(url: str, database: Database, operation: partial[Transaction | None]) -> Transaction | None:
+    try:
+        return await database.write(operation)
+    except ActorsError:
+        raise
+    except Exception as error:
+        reason = passing(error) or str(error).splitlines()[0]
+        raise StorageUnavailable(f"the database {shown(url)} could not be opened: {reason}") from error
+
+
+def _prepare(
+    node: str,
+    now: float,
+    aging: float,
+    lease: float,
+    started: frozenset[tuple[int, int]],
+    work: bool,
+    connection: Connection,
+) -> Transaction | None:
+    schema.create(connection)
+    if not work:
+        return None
+    transaction = Transaction(connection, node, now, aging)
+    transaction.recovered = leases.recover(connection, started, now, aging, transaction.tally)
+    transaction.tally.store(connection)
+    leases.forget_others(connection, node)
+    leases.register(connection, node, now, now + lease, working=True)
+    return transaction

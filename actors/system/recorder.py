@@ -1,0 +1,70 @@
+"""Which handlers run, in a small file that survives a kill: it tells after a crash who was there.
+
+The database cannot tell: it knows only what was claimed, and a write for each start would cost as much as the
+task. A store into a shared memory map costs less than a microsecond, and the kernel keeps it when the process dies.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from typing import Final
+
+_PAIR: Final = struct.Struct("<qq")
+
+
+class Recorder:
+    """A table of (seq, attempt) pairs of the handlers that run now. It grows as needed, and never shrinks.
+
+    Args:
+        path: the file; None records nothing (a database in memory has no restart).
+    """
+
+    def __init__(self, path: str | None, places: int = 64) -> None:
+        self.before = frozenset[tuple[int, int]]()
+        """The pairs that stood in the file: whose handlers ran when the last process died."""
+        self._free: list[int] = []
+        self._map: mmap.mmap | None = None
+        if path is None:
+            return
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self.before = frozenset(_pairs(os.pread(self._file, os.fstat(self._file).st_size, 0)))
+        os.ftruncate(self._file, 0)
+        self._resize(0, places)
+
+    def enter(self, seq: int, attempt: int) -> int:
+        """Write a pair down before its handler starts; returns its place."""
+        if self._map is None:
+            return -1
+        if not self._free:
+            places = len(self._map) // _PAIR.size
+            self._resize(places, 2 * places)
+        place = self._free.pop()
+        _PAIR.pack_into(self._map, place * _PAIR.size, seq, attempt)
+        return place
+
+    def leave(self, place: int) -> None:
+        """Wipe a pair after its handler ended."""
+        if self._map is not None:
+            _PAIR.pack_into(self._map, place * _PAIR.size, 0, 0)
+            self._free.append(place)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._map is not None:
+            self._map.close()
+            os.close(self._file)
+            self._map = None
+
+    def _resize(self, old: int, new: int) -> None:
+        if self._map is not None:
+            self._map.close()
+        os.ftruncate(self._file, new * _PAIR.size)
+        self._map = mmap.mmap(self._file, new * _PAIR.size)
+        self._free.extend(range(new - 1, old - 1, -1))
+
+
+def _pairs(content: bytes) -> list[tuple[int, int]]:
+    whole = len(content) // _PAIR.size * _PAIR.size
+    return [(seq, attempt) for seq, attempt in _PAIR.iter_unpack(content[:whole]) if seq]

@@ -1,0 +1,250 @@
+"""Storage: every write of this node in one transaction a batch, and the claims parked until there is work."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final
+
+import attrs
+import trio
+
+from ..core.errors import StorageUnavailable
+from ..kernel import Actor, Handle
+from ..store import leases, tasks
+from ..store.connection import Connection
+from ..store.faults import passing
+from .clock import Clock
+from .database import Database
+from .messages import (
+    CancelRunning,
+    Claim,
+    Committed,
+    Forget,
+    LookAgain,
+    LookForWork,
+    LookOutside,
+    MonitorMessage,
+    Read,
+    SchedulerMessage,
+    StorageMessage,
+    TimeoutMessage,
+    Wait,
+    Withdraw,
+)
+from .parking import Chances, Parking
+from .running import Running
+from .transaction import Transaction, Write, run
+from .waiters import Waiters
+
+logger = logging.getLogger("actors.system")
+
+PATIENCE: Final = 10.0
+"""Seconds for which a write that cannot be done now is tried again, before its asker hears of it."""
+FIRST_PAUSE: Final = 0.01
+LONGEST_PAUSE: Final = 1.0
+
+
+@attrs.frozen
+class Peers:
+    """Whom Storage hints after a commit."""
+
+    monitor: Handle[MonitorMessage]
+    timeout: Handle[TimeoutMessage]
+    scheduler: Handle[SchedulerMessage]
+
+
+class Storage(Actor[StorageMessage]):
+    """The only one who writes. It asks no one.
+
+    Args:
+        working: whether this node claims tasks.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        node: str,
+        clock: Clock,
+        aging: float,
+        running: Running,
+        peers: Peers,
+        waiters: Waiters,
+        *,
+        working: bool,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._database = database
+        self._node = node
+        self._clock = clock
+        self._aging = aging
+        self._running = running
+        self._peers = peers
+        self._waiters = waiters
+        self._working = working
+        self._patience = patience
+        self._parking = Parking()
+        self._resumed = False  # what is paused has changed, so that there may be more to claim
+
+    async def started(self) -> None:
+        """Give back what an earlier life of this actor claimed, but did not live to hand out."""
+        if self._working:
+            held = frozenset(self._running.leased.items())
+            await self._database.write(partial(self._give_back_orphans, self._clock.wall(), held))
+        await self._look_outside()
+
+    async def stopped(self) -> None:
+        """What nobody can be answered any more is answered by the kernel."""
+        self._parking.withdraw()
+
+    async def receive(self, batch: Sequence[StorageMessage]) -> None:
+        writes: list[Write] = []
+        outside = False
+        for message in batch:
+            match message:
+                case Write():
+                    writes.append(message)
+                case Wait():
+                    self._waiters.add(message)
+                case Claim():
+                    self._parking.park(message)
+                case LookAgain():
+                    self._parking.stir()
+                case Read():
+                    self._database.read(message, message.query)
+                case Forget():
+                    self._waiters.remove(message.wait)
+                case LookOutside():
+                    outside = True
+                case Withdraw():
+                    self._parking.withdraw()
+                    message.answer(None)
+        if outside:
+            await self._look_outside()
+        if writes or self._parking.chances(()):
+            await self._store(writes)
+        if self._resumed or (self._parking.suspect_waits and self._running.idle):
+            self._resumed = False
+            await self._store([])
+        self._waiters.look_up(self._database)
+
+    async def _store(self, writes: list[Write]) -> None:
+        writes.sort(key=lambda write: write.place)
+        try:
+            await self._commit(writes)
+        except StorageUnavailable as error:  # the database is at fault: one by one, each would wait as long again
+            for write in writes:
+                self._refuse(write, error)
+        except Exception as error:
+            if len(writes) == 1:
+                self._refuse(writes[0], error)
+                return
+            logger.warning(
+                "a transaction of %d messages failed; they are stored one by one", len(writes), exc_info=error
+            )
+            for write in writes:
+                await self._store_alone(write)
+
+    async def _store_alone(self, write: Write) -> None:
+        try:
+            await self._commit([write])
+        except Exception as error:
+            self._refuse(write, error)
+
+    def _refuse(self, write: Write, error: Exception) -> None:
+        logger.error("%s was not stored", type(write).__name__, exc_info=error)
+        write.fail(error)
+
+    async def _commit(self, writes: Sequence[Write]) -> None:
+        """One transaction, tried again while its fault may pass.
+
+        Raises:
+            StorageUnavailable: it did not pass in time.
+        """
+        give_up_at = trio.current_time() + self._patience
+        pause = FIRST_PAUSE
+        while True:
+            chances = self._parking.chances(writes)
+            try:
+                transaction, answers = await self._database.write(self._operation(writes, chances))
+            except Exception as error:
+                reason = passing(error)
+                if reason is None:
+                    raise
+                if trio.current_time() >= give_up_at:
+                    raise unavailable(reason, self._patience) from error
+                logger.warning("nothing can be stored now: %s; tried again in %.2g s", reason, pause)
+                await trio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                self._committed(transaction, writes, answers, chances)
+                return
+
+    def _operation(
+        self, writes: Sequence[Write], chances: Chances
+    ) -> Callable[[Connection], tuple[Transaction, list[Any]]]:
+        now, idle = self._clock.wall(), self._running.idle
+
+        def operation(connection: Connection) -> tuple[Transaction, list[Any]]:
+            transaction = Transaction(connection, self._node, now, self._aging)
+            transaction.express = chances.express
+            return transaction, run(transaction, writes, chances.rooms, idle=idle)
+
+        return operation
+
+    def _committed(
+        self, transaction: Transaction, writes: Sequence[Write], answers: list[Any], chances: Chances
+    ) -> None:
+        """Tell everyone: leases first, so that whoever wakes up finds them right."""
+        leased = self._running.leased
+        for change, _ in transaction.settled:
+            if leased.get(change.seq) == change.attempt:
+                del leased[change.seq]
+        self._waiters.committed(transaction)
+        for write, answer in zip(writes, answers, strict=True):
+            write.answer(answer)
+        if chances:
+            self._running.take(transaction.claimed)
+            self._parking.tried(chances, transaction)
+        if transaction.paused is not None:
+            self._running.paused, self._resumed = transaction.paused, True
+            self._parking.stir()
+        self._hint(transaction)
+
+    def _hint(self, transaction: Transaction) -> None:
+        self._peers.monitor.hint(Committed(transaction))
+        running = [found.running for found in transaction.cancelled if found.running is not None]
+        mine = [(seq, number) for seq, number, node in running if node == self._node]
+        if mine:
+            self._peers.timeout.hint(CancelRunning(mine))
+        due = transaction.next_due()
+        if due is not None:
+            self._peers.scheduler.hint(LookForWork(due))
+
+    def _give_back_orphans(self, now: float, held: frozenset[tuple[int, int]], connection: Connection) -> None:
+        transaction = Transaction(connection, self._node, now, self._aging)
+        orphans = [pair for pair in leases.held_by(connection, self._node) if pair not in held]
+        leases.give_back(connection, orphans, now, self._aging, transaction.tally)
+        transaction.tally.store(connection)
+
+    async def _look_outside(self) -> None:
+        """See what other processes have written: cancels, ends that are waited for, new work, pauses."""
+        self._waiters.look_at_all()
+        if self._working:
+            requested, self._running.paused = await self._database.write(partial(_outside, self._node))
+            self._parking.stir()
+            if requested:
+                self._peers.timeout.hint(CancelRunning(requested))
+            self._peers.scheduler.hint(LookForWork())
+
+
+def _outside(node: str, connection: Connection) -> tuple[list[tuple[int, int]], frozenset[tuple[str, str]]]:
+    return tasks.cancels_requested(connection, node), tasks.pauses(connection)
+
+
+def unavailable(reason: str, patience: float) -> StorageUnavailable:
+    """The error for a write that was given up."""
+    return StorageUnavailable(
+        f"the database took no writes for {patience:g} s: {reason}; nothing was stored, and it may be tried again"
+    )

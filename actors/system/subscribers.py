@@ -1,0 +1,95 @@
+"""Who listens to events: channels that lose what they cannot take, and guarded callbacks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+
+import attrs
+import trio
+
+from ..core.events import TaskEvent, TaskEventType
+
+logger = logging.getLogger("actors.system")
+
+BUFFER = 1000
+"""Events that a slow subscriber may be behind before it loses some."""
+
+
+@attrs.define(eq=False)
+class Subscription:
+    """One listener; None means any.
+
+    Attributes:
+        lost: events that it was too slow for.
+    """
+
+    sender: trio.MemorySendChannel[TaskEvent]
+    task_type: str | None
+    task_id: str | None
+    types: Collection[TaskEventType] | None
+    lost: int = 0
+
+    def offer(self, event: TaskEvent) -> None:
+        """Give it *event*, if it is one that it wants and has room for."""
+        if self.task_id is not None and self.task_id != event.task_id:
+            return
+        if self.task_type is not None and self.task_type != event.task_type:
+            return
+        if self.types is not None and event.type not in self.types:
+            return
+        try:
+            self.sender.send_nowait(event)
+        except trio.WouldBlock:
+            self.lost += 1
+        except trio.BrokenResourceError:
+            return  # the receiver is closed, and its block will take this subscription out
+
+
+class Subscribers:
+    """All listeners of this node. They outlive the Monitor."""
+
+    def __init__(self, callbacks: list[Callable[[TaskEvent], object]]) -> None:
+        self._subscriptions: list[Subscription] = []
+        self._callbacks = callbacks
+
+    def __bool__(self) -> bool:
+        return bool(self._subscriptions or self._callbacks)
+
+    @property
+    def lost(self) -> int:
+        """Events that slow subscribers of now have lost."""
+        return sum(subscription.lost for subscription in self._subscriptions)
+
+    @contextmanager
+    def subscribe(
+        self,
+        task_type: str | None = None,
+        types: Collection[TaskEventType] | None = None,
+        task_id: str | None = None,
+    ) -> Iterator[trio.MemoryReceiveChannel[TaskEvent]]:
+        """A channel of the events that come while the block runs."""
+        sender, receiver = trio.open_memory_channel[TaskEvent](BUFFER)
+        subscription = Subscription(sender, task_type, task_id, types)
+        self._subscriptions.append(subscription)
+        try:
+            with sender, receiver:
+                yield receiver
+        finally:
+            self._subscriptions.remove(subscription)
+
+    def publish(self, event: TaskEvent) -> None:
+        """Offer *event* to everyone; nobody is waited for, and no listener's fault reaches another."""
+        for subscription in self._subscriptions:
+            subscription.offer(event)
+        for callback in self._callbacks:
+            try:
+                callback(event)
+            except Exception:
+                logger.exception("the event callback %r raised on %s; the others go on", callback, event.type.value)
+
+    def close(self) -> None:
+        """End every subscriber's channel: there will be no more events."""
+        for subscription in self._subscriptions:
+            subscription.sender.close()

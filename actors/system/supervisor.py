@@ -1,0 +1,188 @@
+"""The one place that knows every actor: it builds the tree, runs it, and stops it in order."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import attrs
+import trio
+
+from ..core.budget import Budget
+from ..core.events import TaskEvent
+from ..core.request import NewTask, TaskRequest
+from ..execution.handler import Handler
+from ..kernel import Child, Limits, Tree, supervise
+from .board import Board
+from .clock import Chance, Clock
+from .database import ThreadedDatabase
+from .heart import Heart, LookOut
+from .intake import Intake
+from .messages import (
+    Committed,
+    Failed,
+    LookOutside,
+    MonitorMessage,
+    SchedulerMessage,
+    StorageMessage,
+    TimeoutMessage,
+    WorkerMessage,
+)
+from .metrics import Meter
+from .monitor import Monitor, Retention
+from .node import Node
+from .opening import Opened, opened
+from .order import Order
+from .retry import Retry
+from .running import Running
+from .scheduler import Scheduler
+from .storage import Peers, Storage
+from .subscribers import Subscribers
+from .timeout import Timeout
+from .waiters import Waiters
+from .worker import LAST_WAIT, Outbox, Tools, Worker
+
+CAPACITY = 10_000
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """What a node is to be; times in seconds.
+
+    Attributes:
+        lanes: slots by name.
+        prepare: makes the row of a request; gets the moment, and where chance comes from.
+    """
+
+    url: str
+    work: bool
+    handlers: Mapping[str, Handler]
+    lanes: Mapping[str, int]
+    prepare: Callable[[TaskRequest, Clock, Chance], NewTask]
+    callbacks: list[Callable[[TaskEvent], object]]
+    aging: float
+    grace: float
+    lease: float
+    retention: Retention
+    limits: Limits = attrs.field(factory=Limits)
+    seed: int | None = None
+
+
+def node_name() -> str:
+    """A name that no other node has: host, process and moment."""
+    return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
+
+
+@asynccontextmanager
+async def running(plan: Plan) -> AsyncIterator[Node]:
+    """Run a node while the block runs.
+
+    Raises:
+        TreeFailed: a fault that restarts did not cure.
+    """
+    name = node_name()
+    async with opened(plan.url, name, work=plan.work, aging=plan.aging, lease=plan.lease) as database:
+        parts = _Parts(plan, name, database)
+        limits, hurry = plan.limits, parts.running.hurry.set
+        async with supervise(parts.children(), limits=limits, interrupted=hurry) as tree:
+            parts.begin(tree)
+            try:
+                yield parts.node
+            finally:
+                parts.running.begin_stop(trio.current_time() + parts.node.grace)
+
+
+class _Parts:
+    """The shared tables and the children of one node."""
+
+    def __init__(self, plan: Plan, name: str, opened: Opened) -> None:
+        self._plan = plan
+        self._name = name
+        self._opened = opened
+        self.clock = opened.clock
+        self.chance = Chance(plan.seed)
+        self.running = Running(plan.lanes, plan.handlers, opened.recorder)
+        self.subscribers = Subscribers(plan.callbacks)
+        self.board = Board(self.clock.wall)
+        self.meter = Meter(trio.current_time())
+        self.heart = Heart(name, plan.lease, time.time)
+        self._make_children()
+        self.node = Node(
+            name=name, work=plan.work, grace=plan.grace, clock=self.clock, chance=self.chance, running=self.running,
+            subscribers=self.subscribers, meter=self.meter, storage=self.storage.handle, intake=self.intake.handle,
+        )  # fmt: skip
+
+    def _make_children(self) -> None:
+        """In start order; handles are good from here on."""
+        plan = self._plan
+        self.storage: Child[StorageMessage] = Child("storage", self._storage, capacity=CAPACITY, stop_within=15.0)
+        self.monitor: Child[MonitorMessage] = Child("monitor", self._monitor, capacity=CAPACITY)
+        self.timeout: Child[TimeoutMessage] = Child("timeout", self._timeout)
+        self.retry: Child[Failed] = Child("retry", self._retry)
+        stop_within = plan.grace + 3 * LAST_WAIT
+        self.workers: dict[str, Child[WorkerMessage]] = {
+            lane: Child(f"worker:{lane}", partial(self._worker, lane, Outbox()), stop_within=stop_within)
+            for lane in plan.lanes
+            if plan.work
+        }
+        order = Order(self.running, {lane: child.handle for lane, child in self.workers.items()})
+        self.scheduler: Child[SchedulerMessage] = Child("scheduler", partial(self._scheduler, order))
+        self.intake: Child[TaskRequest] = Child("intake", self._intake)
+        self._waiters = Waiters()
+        self._budgets: dict[str, Budget] = {}
+
+    def children(self) -> list[Child[Any]]:
+        """In start order. A node that only submits runs nothing, and so needs no one who looks after that."""
+        first: list[Child[Any]] = [self.storage, self.monitor]
+        working: list[Child[Any]] = [self.timeout, self.retry, *self.workers.values(), self.scheduler]
+        return [*first, *(working if self._plan.work else []), self.intake]
+
+    def begin(self, tree: Tree) -> None:
+        """What can begin only when all have started."""
+        self.node.tree = tree
+        if self._opened.recovery is not None and self._opened.recovery.recovered:
+            self.monitor.handle.hint(Committed(self._opened.recovery))
+        if isinstance(self._opened.database, ThreadedDatabase):
+            look = self.storage.handle
+            self._opened.database.every(LookOut(lambda: look.hint(LookOutside())).tick)
+            self._opened.database.every(self.heart.tick)
+
+    def _storage(self) -> Storage:
+        peers = Peers(self.monitor.handle, self.timeout.handle, self.scheduler.handle)
+        return Storage(
+            self._opened.database, self._name, self.clock, self._plan.aging, self.running, peers, self._waiters,
+            working=self._plan.work,
+        )  # fmt: skip
+
+    def _monitor(self) -> Monitor:
+        return Monitor(
+            self.clock, self.meter, self.subscribers, self.board, self._plan.retention, self.storage.handle,
+            self.monitor.handle,
+        )  # fmt: skip
+
+    def _timeout(self) -> Timeout:
+        return Timeout(self.running, self._plan.grace, self.monitor.handle, self.timeout.handle)
+
+    def _retry(self) -> Retry:
+        return Retry(self.clock, self.chance, self._budgets, self.storage.handle)
+
+    def _worker(self, lane: str, outbox: Outbox) -> Worker:
+        tools = Tools(
+            self.clock, self.running, self.board, self.storage.handle, self.retry.handle,
+            self.monitor.handle,
+        )  # fmt: skip
+        return Worker(self.running.lanes[lane], outbox, tools, self.workers[lane].handle)
+
+    def _scheduler(self, order: Order) -> Scheduler:
+        return Scheduler(self.clock, self.running, order, self.storage.handle, self.scheduler.handle)
+
+    def _intake(self) -> Intake:
+        plan, clock, chance = self._plan, self.clock, self.chance
+        return Intake(
+            lambda request: plan.prepare(request, clock, chance), self.clock, self.subscribers, self.storage.handle
+        )

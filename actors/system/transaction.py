@@ -1,0 +1,84 @@
+"""One transaction of the writer: the messages of a batch, applied in order, and a record of what they did."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, ClassVar
+
+from ..core.outcome import Change
+from ..core.priority import rank
+from ..core.request import Claimed, NewTask, Receipt
+from ..kernel import Ask
+from ..store import claim
+from ..store.connection import Connection
+from ..store.leases import Recovered
+from ..store.rollups import Tally
+from ..store.settle import Settled
+from ..store.tasks import Cancelled, Expired
+from .board import Word
+
+SHARD = ""
+"""Whose counter rows a transaction adds to. On one SQLite file writers take turns anyway: one set serves all."""
+
+
+class Transaction:
+    """What one transaction works with, and what it has done; told to the Monitor after the commit.
+
+    Attributes:
+        express: lanes whose new tasks start at once: there is room for them all, and nothing goes before them.
+        now: epoch seconds.
+        aging: seconds of waiting that one step of priority is worth.
+    """
+
+    def __init__(self, connection: Connection, node: str, now: float, aging: float) -> None:
+        self.connection = connection
+        self.node = node
+        self.now = now
+        self.express: frozenset[str] = frozenset()
+        self.aging = aging
+        self.tally = Tally(SHARD, now)
+        self.submitted: list[tuple[NewTask, Receipt]] = []
+        self.claimed: list[Claimed] = []
+        self.settled: list[tuple[Change, Settled]] = []
+        self.cancelled: list[Cancelled] = []
+        self.expired: list[Expired] = []
+        self.recovered: list[Recovered] = []
+        self.progress: list[Word] = []
+        self.alone_waits = False
+        self.paused: frozenset[tuple[str, str]] | None = None
+
+    def next_due(self) -> float | None:
+        """When the first of the tasks that this transaction put off comes due or expires, in epoch seconds."""
+        due = [new.due_at for new, _ in self.submitted if new.rank is None]
+        due += [new.expires_at for new, _ in self.submitted if new.expires_at is not None]
+        due += [change.due_at for change, _ in self.settled if change.due_at is not None]
+        return min(due, default=None)
+
+
+class Write(Ask[Any]):
+    """What Storage applies inside of a transaction. `place` is its turn there: settles, submits, steering."""
+
+    place: ClassVar[int] = 2
+
+    def stirs(self) -> Collection[str] | None:
+        """The lanes in which something may be claimable after it; None: any."""
+        return ()
+
+    def apply(self, transaction: Transaction) -> Any:
+        """Do it; the value is the answer after the commit."""
+        raise NotImplementedError
+
+
+def run(transaction: Transaction, writes: Sequence[Write], rooms: Sequence[claim.Room], *, idle: bool) -> list[Any]:
+    """Apply *writes*, then the parked claim for *rooms*; the answers of the writes."""
+    answers = [write.apply(transaction) for write in writes]
+    transaction.claimed.sort(key=lambda task: (rank(task.due_at, task.priority, transaction.aging), task.seq))
+    if rooms:
+        claimed = claim.claim(
+            transaction.connection, rooms, transaction.node, transaction.now, transaction.aging, transaction.tally,
+            idle=idle,
+        )  # fmt: skip
+        transaction.claimed += claimed.tasks
+        transaction.alone_waits = claimed.alone_waits
+    transaction.tally.store(transaction.connection)
+    return answers

@@ -1,0 +1,130 @@
+"""The floor: the same rows through bare sqlite3, with the project's own tables and its own durability.
+
+Other workloads call these functions between their own measurements, so that both meet the same noise.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
+
+from actors.store.schema import task
+
+LANE, TASK_TYPE, NODE = "coroutine", "bench.nothing", "bench"
+PAYLOAD = '{"number":1,"text":"a short payload"}'
+
+INSERT = f"""
+INSERT INTO {task.name} (task_id, task_type, lane, mode, status, priority, nonce, input_data, created_at, due_at,
+                         max_retries, timeout_seconds, rank)
+VALUES (?, '{TASK_TYPE}', '{LANE}', 'coroutine', 'pending', 5, ?, '{PAYLOAD}', ?, ?, 3, 300.0, ?)
+"""
+CLAIM = f"""
+UPDATE {task.name} SET status = 'running', attempt = attempt + 1, node = '{NODE}', started_at = ?, rank = NULL
+WHERE seq IN (SELECT seq FROM {task.name} WHERE lane = '{LANE}' AND task_type = '{TASK_TYPE}'
+              AND rank IS NOT NULL AND alone = 0 ORDER BY rank, seq LIMIT ?)
+RETURNING seq, attempt, input_data
+"""
+COMPLETE = f"""
+UPDATE {task.name} SET status = 'completed', result_data = 'null', completed_at = ?
+WHERE seq = ? AND attempt = ? AND status = 'running'
+"""
+
+
+def ddl() -> list[str]:
+    """The statements that make the task table and its indexes in SQLite."""
+    indexes = sorted(task.indexes, key=lambda index: str(index.name))
+    elements: list[ExecutableDDLElement] = [CreateTable(task), *map(CreateIndex, indexes)]
+    return [str(element.compile(dialect=sqlite.dialect())) for element in elements]
+
+
+@contextmanager
+def database(path: Path) -> Iterator[sqlite3.Connection]:
+    """A new database at *path* with the task table: WAL, and every commit reaches the disk."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        for statement in ddl():
+            connection.execute(statement)
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """BEGIN IMMEDIATE … COMMIT, as the task system does it."""
+    connection.execute("BEGIN IMMEDIATE")
+    yield
+    connection.execute("COMMIT")
+
+
+def insert(connection: sqlite3.Connection, first: int, count: int) -> None:
+    """Store *count* tasks in one transaction, numbered from *first*."""
+    now = time.time()
+    rows = [(f"{number:036d}", number, now, now, now) for number in range(first, first + count)]
+    with transaction(connection):
+        connection.executemany(INSERT, rows)
+
+
+def claim(connection: sqlite3.Connection, count: int) -> list[tuple[int, int, str]]:
+    """Take the next *count* tasks in one transaction: their seq, attempt and payload."""
+    with transaction(connection):
+        return connection.execute(CLAIM, (time.time(), count)).fetchall()
+
+
+def complete(connection: sqlite3.Connection, claimed: list[tuple[int, int, str]]) -> None:
+    """End the *claimed* tasks in one transaction."""
+    now = time.time()
+    with transaction(connection):
+        connection.executemany(COMPLETE, [(now, seq, attempt) for seq, attempt, _ in claimed])
+
+
+def rows_per_second(n: int, *, path: Path, batch: int = 500) -> float:
+    """How many tasks a second are inserted, claimed and completed, *batch* of them to a transaction.
+
+    Args:
+        n: tasks in all.
+        path: of a database file that does not exist yet.
+    """
+    with database(path) as connection:
+        started = time.perf_counter()
+        for first in range(0, n, batch):
+            count = min(batch, n - first)
+            insert(connection, first, count)
+            complete(connection, claim(connection, count))
+        return n / (time.perf_counter() - started)
+
+
+def single_commit_seconds(n: int, *, path: Path) -> float:
+    """The median of *n* times that one insert and its commit took.
+
+    Args:
+        path: of a database file that does not exist yet.
+    """
+    with database(path) as connection:
+        return statistics.median(_timed_insert(connection, number) for number in range(n))
+
+
+def _timed_insert(connection: sqlite3.Connection, number: int) -> float:
+    started = time.perf_counter()
+    insert(connection, number, 1)
+    return time.perf_counter() - started
+
+
+def run(scale: float = 1.0) -> dict[str, float]:
+    """The floor that this machine gives: in batches, and one at a time."""
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        return {
+            "rows_per_second": rows_per_second(max(500, int(50_000 * scale)), path=scratch / "rows.db"),
+            "single_commit_seconds": single_commit_seconds(max(50, int(2_000 * scale)), path=scratch / "commits.db"),
+        }

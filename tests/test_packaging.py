@@ -1,0 +1,49 @@
+"""What a user gets by installing the distribution."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+import actors
+
+PROJECT = Path(__file__).parent.parent / "pyproject.toml"
+
+
+def modules_after(statement: str) -> set[str]:
+    """The modules that a new interpreter has loaded after *statement*."""
+    program = f"{statement}; import json, sys; print(json.dumps(sorted(sys.modules)))"
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(json.loads(finished.stdout))
+
+
+def test_the_version_is_the_one_of_the_distribution() -> None:
+    declared = tomllib.loads(PROJECT.read_text())["project"]["version"]
+    assert actors.__version__ == declared == version("trio-actors")
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert files(actors).joinpath("py.typed").is_file()
+
+
+@pytest.mark.parametrize("library", ["trio", "sqlalchemy", "asyncio", "psutil", "click"])
+def test_importing_the_package_does_not_import(library: str) -> None:
+    assert library not in modules_after("import actors")
+
+
+def test_every_public_name_can_be_had() -> None:
+    for name in actors.__all__:
+        assert getattr(actors, name) is not None
+
+
+def test_a_public_name_that_does_not_exist_is_an_attribute_error() -> None:
+    name = "no_such_name"
+    with pytest.raises(AttributeError, match=name):
+        getattr(actors, name)
