@@ -11,26 +11,18 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 
-import attrs
-
 from .core import options
-from .core.codec import dumps, loads
 from .core.errors import (
-    DuplicateTaskType,
     InvalidOption,
-    InvalidPayload,
     NotRunning,
-    PayloadTooLarge,
     SystemFailed,
     TaskNotFound,
-    UnknownTaskType,
-    did_you_mean,
 )
-from .core.request import NewTask, TaskRequest
-from .core.schedule import Defaults, plain_row, requested_row
+from .core.request import TaskRequest
 from .core.task import Attempt, ExecutionMode, Task, TaskPriority, TaskStatus
-from .declare import UNSET, Declaration, DeclaredTask, Decorator, TaskOptions, Unset
+from .declare import UNSET, Declaration, DeclaredTask, Decorator, Unset
 from .execution.context import TaskContext
+from .registry import Registry
 from .settings import Settings
 from .ticket import Ticket
 
@@ -41,7 +33,6 @@ if TYPE_CHECKING:
     from .core.retry import RetryPolicy
     from .kernel import ChildSnapshot
     from .store.views import Statistics
-    from .system.clock import Chance, Clock
     from .system.metrics import Metrics
     from .system.node import Node
     from .system.supervisor import Plan
@@ -67,8 +58,7 @@ class TaskSystem:
     def __init__(self, database_url: str | None = None, *, settings: Settings | None = None) -> None:
         self.settings = settings or Settings.from_environment()
         self._url = database_url or self.settings.database_url
-        self._declarations: dict[str, Declaration] = {}
-        self._defaults: dict[str, Defaults] = {}
+        self._registry = Registry(self.settings)
         self._callbacks: list[Callable[[TaskEvent], object]] = []
         self._node: Node | None = None
         self._stop: trio.Event | None = None
@@ -120,13 +110,7 @@ class TaskSystem:
         """Declare *function* under *task_type*; see `task`."""
         if self._node is not None:
             raise InvalidOption(f"task {task_type!r} is declared while the system runs; declare it before")
-        if task_type in self._declarations:
-            raise DuplicateTaskType(f"a task named {task_type!r} is declared already; give one of them another name")
-        _known_options(given)
-        declaration = Declaration(task_type, function, TaskOptions(**given))
-        self._defaults[task_type] = declaration.defaults(self.settings)
-        self._declarations[task_type] = declaration
-        return DeclaredTask(self, declaration)
+        return DeclaredTask(self, self._registry.declare(task_type, function, given))
 
     def on_event(self, callback: Callable[[TaskEvent], object]) -> Callable[[TaskEvent], object]:
         """Have *callback* called with every event of this node. One that raises is logged; it must not wait."""
@@ -174,12 +158,14 @@ class TaskSystem:
             await self._stop.wait()
 
     def stop(self, grace: float | None = None) -> None:
-        """End `serve`; *grace* seconds (by default the setting's) are left to what runs."""
+        """End `serve`; *grace* seconds (by default the setting's) are left to what runs. A second call ends those."""
         node = self.running_node
         if grace is not None:
             node.grace = options.seconds("grace", grace, least=0)
         if self._stop is None:
             raise NotRunning("stop() ends serve(); leave the block of running() to end that")
+        if self._stop.is_set():
+            node.running.hurry.set()
         self._stop.set()
 
     def _plan(self, url: str, *, work: bool) -> Plan:
@@ -190,23 +176,15 @@ class TaskSystem:
         return Plan(
             url=url,
             work=work,
-            handlers={name: declaration.handler() for name, declaration in self._declarations.items()},
-            lanes=self._lanes(),
-            prepare=self._prepare,
+            handlers=self._registry.handlers(),
+            lanes=self._registry.lanes(),
+            prepare=self._registry.row,
             callbacks=self._callbacks,
             aging=settings.aging_seconds,
             grace=settings.grace_seconds,
             lease=settings.lease_seconds,
             retention=Retention(settings.cleanup_days * DAY, settings.failed_cleanup_days * DAY),
         )
-
-    def _lanes(self) -> dict[str, int]:
-        sizes = {
-            ExecutionMode.COROUTINE: self.settings.max_coroutines,
-            ExecutionMode.THREAD: self.settings.max_io_workers,
-        }
-        declared = {declaration.lane: sizes[declaration.mode] for declaration in self._declarations.values()}
-        return {**{mode.value: size for mode, size in sizes.items()}, **declared, **self.settings.lanes}
 
     @property
     def running_node(self) -> Node:
@@ -236,13 +214,13 @@ class TaskSystem:
             UnknownTaskType: nothing is declared under the request's type.
         """
         node = self.running_node
-        (receipt,) = await node.submit([self._prepare(request, node.clock, node.chance)])
+        (receipt,) = await node.submit([self._registry.row(request, node.clock, node.chance)])
         return Ticket(self, receipt.task_id, receipt.created)
 
     async def submit_many(self, requests: Iterable[TaskRequest]) -> list[Ticket[Any]]:
         """Store tasks, all or none, in one commit; their tickets in the same order."""
         node = self.running_node
-        rows = [self._prepare(request, node.clock, node.chance) for request in requests]
+        rows = [self._registry.row(request, node.clock, node.chance) for request in requests]
         receipts = await node.submit(rows) if rows else []
         return [Ticket(self, receipt.task_id, receipt.created) for receipt in receipts]
 
@@ -251,12 +229,7 @@ class TaskSystem:
     ) -> Ticket[Any]:
         """Store a task without options of its own: the short way of `DeclaredTask.submit`."""
         node = self.running_node
-        payload = self._sized(declaration.task_type, declaration.signature.encode(args, kwargs))
-        now = node.clock.wall()
-        row = plain_row(
-            self._defaults[declaration.task_type], payload, now, node.chance.task_id(now), node.chance.nonce(),
-            self.settings.aging_seconds,
-        )  # fmt: skip
+        row = self._registry.plain_row(declaration, args, kwargs, node.clock, node.chance)
         (receipt,) = await node.submit([row])
         return Ticket(self, receipt.task_id, receipt.created)
 
@@ -264,44 +237,13 @@ class TaskSystem:
         """A clone of the channel that the Intake actor reads; what it cannot take is told as a REJECTED event."""
         return self.running_node.requests()
 
+    def decode_result(self, task_type: str, text: str | None) -> Any:
+        """A stored result (JSON text), of the type that the handler's annotation promises."""
+        return self._registry.decode_result(task_type, text)
+
     def ticket(self, task_id: str) -> Ticket[Any]:
         """A ticket for a task that was submitted elsewhere or before."""
         return Ticket(self, task_id, created=False)
-
-    def _prepare(self, request: TaskRequest, clock: Clock, chance: Chance) -> NewTask:
-        """The row of *request*."""
-        declaration = self._declaration(request.task_type)
-        payload = self._sized(request.task_type, declaration.signature.check(request.input_data))
-        metadata = None if request.metadata is None else _metadata(request.metadata)
-        if request.lane is not None and request.lane not in (lanes := self._lanes()):
-            raise InvalidOption(f"no lane is named {request.lane!r}{did_you_mean(request.lane, lanes)}")
-        now = clock.wall()
-        return requested_row(
-            self._defaults[request.task_type], request, payload, metadata, now, chance.task_id(now), chance.nonce(),
-            self.settings.aging_seconds,
-        )  # fmt: skip
-
-    def _declaration(self, task_type: str) -> Declaration:
-        try:
-            return self._declarations[task_type]
-        except KeyError:
-            raise UnknownTaskType.named(task_type, self._declarations) from None
-
-    def _sized(self, task_type: str, payload: str) -> str:
-        most = self.settings.max_payload_bytes
-        if 4 * len(payload) > most and (size := len(payload.encode())) > most:
-            raise PayloadTooLarge(
-                f"task {task_type!r}: the payload is {size} bytes, encoded; TASK_MAX_PAYLOAD_BYTES allows {most};"
-                " store large data elsewhere, and submit where it is"
-            )
-        return payload
-
-    def decode_result(self, task_type: str, text: str | None) -> Any:
-        """A stored result, of the type that the handler's annotation promises."""
-        declaration = self._declarations.get(task_type)
-        if declaration is not None:
-            return declaration.signature.decode_result(text)
-        return None if text is None else loads(text)
 
     # Look
 
@@ -394,11 +336,8 @@ class TaskSystem:
         if (lane is None) == (task_type is None):
             raise InvalidOption("a pause is of a lane or of a task type; give lane= or task_type=")
         if task_type is not None:
-            self._declaration(task_type)
-            return "task_type", task_type
-        if lane not in (lanes := self._lanes()):
-            raise InvalidOption(f"no lane is named {lane!r}{did_you_mean(str(lane), lanes)}")
-        return "lane", str(lane)
+            return "task_type", self._registry.find(task_type).task_type
+        return "lane", self._registry.lane(str(lane))
 
     async def cleanup(
         self,
@@ -418,20 +357,6 @@ class TaskSystem:
         if failed_older_than is not None:
             failed = options.span("failed_older_than", failed_older_than)
         return await self.running_node.cleanup(completed, failed)
-
-
-def _metadata(given: object) -> str:
-    try:
-        return dumps(options.mapping("metadata", given))
-    except InvalidPayload as error:
-        raise InvalidPayload(f"metadata: {error}") from None
-
-
-def _known_options(given: Mapping[str, Any]) -> None:
-    known = [field.name for field in attrs.fields(TaskOptions)]
-    for name in given:
-        if name not in known:
-            raise InvalidOption(f"a task has no option {name!r}{did_you_mean(name, known)}")
 
 
 def _filter(

@@ -1,4 +1,4 @@
-"""The whole way of a task: 1,000 concurrent submitters, a no-op coroutine, a file database that survives a power cut."""
+"""The whole way of a task: 1,000 concurrent submitters, a no-op coroutine, a file database, FULL."""
 
 from __future__ import annotations
 

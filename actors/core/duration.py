@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Mapping
 
@@ -12,19 +13,10 @@ SHORTEST = 1e-6
 LAST = 885
 """The last bucket, from about 36 years on: 886 buckets in all."""
 
-_LOG_WIDTH = math.log(WIDTH)
-
 
 def bucket(seconds: float) -> int:
     """The bucket, 0 to `LAST`, of a duration: lower(bucket) < seconds <= upper(bucket), but for the two ends."""
-    if seconds <= SHORTEST:
-        return 0
-    if seconds > lower(LAST):
-        return LAST
-    near = math.ceil(math.log(seconds / SHORTEST) / _LOG_WIDTH)
-    if seconds <= lower(near):  # the logarithm is off by a rounding at the edges
-        return near - 1
-    return near + 1 if seconds > upper(near) else near
+    return bisect.bisect_left(_ENDS, seconds)
 
 
 def lower(bucket: int) -> float:
@@ -35,6 +27,9 @@ def lower(bucket: int) -> float:
 def upper(bucket: int) -> float:
     """Seconds, inclusive, at which *bucket* ends."""
     return float(SHORTEST * WIDTH**bucket)
+
+
+_ENDS = [upper(bucket) for bucket in range(LAST)]
 
 
 def quantile(counts: Mapping[int, int], q: float) -> float:

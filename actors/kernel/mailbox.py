@@ -129,14 +129,16 @@ class Mailbox(Generic[M]):
     async def _first(self, reader: trio.MemoryReceiveChannel[M], until: float) -> list[M]:
         if until == math.inf:
             return [await reader.receive()]
-        # A scope costs as much as the wait itself, and in one whose time has come nothing could be received.
+        if until > trio.current_time():
+            with trio.CancelScope(deadline=until):
+                return [await reader.receive()]
+            return []
+        # In a scope whose time has come nothing could be received: a deadline that never moves on would starve us.
         await trio.lowlevel.checkpoint()
         try:
             return [reader.receive_nowait()]
         except trio.WouldBlock:
-            with trio.CancelScope(deadline=until):
-                return [await reader.receive()]
-        return []
+            return []
 
     def _fill(self, reader: trio.MemoryReceiveChannel[M], batch: list[M], most: int) -> Sequence[M]:
         # The reader may have closed just after it was handed the first message: then that one is the batch.

@@ -33,7 +33,7 @@ class Database(Protocol):
     """What Storage needs of a database."""
 
     async def write(self, operation: Callable[[Connection], T]) -> T:
-        """Run *operation* in one transaction. It is not cancelled half-way, so its outcome is known."""
+        """Run *operation* in one transaction. A cancel ends the waiting; the transaction comes to its end."""
 
     def read(self, ask: Ask[Any], query: Callable[[Connection], Any]) -> None:
         """Run *query* beside the writer, and answer *ask*."""
@@ -86,9 +86,7 @@ class ThreadedDatabase:
         """See `Database`."""
         answer: Ask[T] = Ask()
         self._writer.put(operation, self._deliver(answer))
-        with trio.CancelScope(shield=True):
-            await answer.reply.wait()
-        return answer.reply.result()
+        return await answer.reply.wait()
 
     def read(self, ask: Ask[Any], query: Callable[[Connection], Any]) -> None:
         """See `Database`."""

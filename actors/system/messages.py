@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import attrs
@@ -14,7 +14,6 @@ from ..execution.attempt import Attempt
 from ..kernel import Ask
 from ..store import claim, rollups, settle, tasks
 from ..store.connection import Connection
-from ..store.views import Ended
 from .board import Word
 from .transaction import Transaction, Write
 
@@ -32,11 +31,12 @@ class Settle(Write):
         back = any(change.transition is Transition.GIVE_BACK for change in self.changes)
         return None if back else ()
 
-    def apply(self, transaction: Transaction) -> None:
-        results = settle.settle(
-            transaction.connection, self.changes, transaction.node, transaction.aging, transaction.tally
-        )
-        transaction.settled += zip(self.changes, results, strict=True)
+    @classmethod
+    def apply_all(cls, writes: Sequence[Settle], transaction: Transaction) -> list[None]:
+        changes = [change for write in writes for change in write.changes]
+        results = settle.settle(transaction.connection, changes, transaction.node, transaction.aging, transaction.tally)
+        transaction.settled += zip(changes, results, strict=True)
+        return [None] * len(writes)
 
 
 @attrs.frozen
@@ -54,16 +54,34 @@ class Submit(Write):
     def stirs(self) -> Collection[str] | None:
         return {row.lane for row in self.rows if row.rank is not None}
 
-    def apply(self, transaction: Transaction) -> list[Receipt]:
-        if self.only_due and all(row.lane in transaction.express for row in self.rows):
-            receipts, claimed = tasks.start(
-                transaction.connection, self.rows, transaction.node, transaction.now, transaction.tally
-            )
-            transaction.claimed += claimed
-        else:
-            receipts = tasks.submit(transaction.connection, self.rows, transaction.tally)
-        transaction.submitted += zip(self.rows, receipts, strict=True)
-        return receipts
+    def may_start(self, lanes: frozenset[str]) -> bool:
+        """Whether all of it can start at once, in these *lanes*."""
+        return bool(lanes) and all(row.rank is not None and row.lane in lanes for row in self.rows)
+
+    @classmethod
+    def apply_all(cls, writes: Sequence[Submit], transaction: Transaction) -> list[list[Receipt]]:
+        quick = [write.may_start(transaction.express) for write in writes]
+        started = _store(writes, quick, True, transaction)
+        waiting = _store(writes, quick, False, transaction)
+        return [next(started if fast else waiting) for fast in quick]
+
+
+def _store(
+    writes: Sequence[Submit], quick: Sequence[bool], chosen: bool, transaction: Transaction
+) -> Iterator[list[Receipt]]:
+    """Insert the rows of those *writes* that are *chosen*, in one statement; the receipts of each."""
+    parts = [write.rows for write, fast in zip(writes, quick, strict=True) if fast is chosen]
+    rows = [row for part in parts for row in part]
+    if chosen and rows:
+        receipts, claimed = tasks.start(
+            transaction.connection, rows, transaction.node, transaction.now, transaction.tally
+        )
+        transaction.claimed += claimed
+    else:
+        receipts = tasks.submit(transaction.connection, rows, transaction.tally) if rows else []
+    transaction.submitted += zip(rows, receipts, strict=True)
+    left = iter(receipts)
+    return iter([[next(left) for _ in part] for part in parts])
 
 
 @attrs.frozen
@@ -132,16 +150,6 @@ class Fold(Write):
 
 
 @attrs.frozen
-class Flush(Write):
-    """Change nothing; the answer says that what was told before is stored, and that the Monitor has been hinted."""
-
-    place: ClassVar[int] = 3
-
-    def apply(self, transaction: Transaction) -> None:
-        pass
-
-
-@attrs.frozen
 class SetProgress(Write):
     """Store what running attempts said of themselves."""
 
@@ -181,17 +189,8 @@ class Read(Ask[Any]):
 
 
 @attrs.frozen
-class Wait(Ask[Ended]):
-    """Answer when the task has ended. An asker that went away leaves it be: its answer is dropped."""
-
-    task_id: str
-
-
-@attrs.frozen
-class Forget:
-    """Nobody waits for this any longer."""
-
-    wait: Wait
+class LookUp:
+    """Someone waits for a task that does not run here."""
 
 
 @attrs.frozen
@@ -204,7 +203,7 @@ class LookOutside:
     """Another process has written to the database."""
 
 
-StorageMessage: TypeAlias = Write | Claim | Withdraw | Read | Wait | Forget | LookAgain | LookOutside
+StorageMessage: TypeAlias = Write | Claim | Withdraw | Read | LookUp | LookAgain | LookOutside
 
 
 @attrs.frozen

@@ -28,7 +28,6 @@ from .messages import (
     StorageMessage,
     Stuck,
 )
-from .metrics import Meter
 from .subscribers import Subscribers
 
 logger = logging.getLogger("actors.system")
@@ -49,12 +48,11 @@ class Retention:
 
 
 class Monitor(Actor[MonitorMessage]):
-    """Hears of every commit; tells subscribers; stores progress; cleans up once an hour."""
+    """Tells subscribers what was committed; stores progress; cleans up once an hour."""
 
     def __init__(
         self,
         clock: Clock,
-        meter: Meter,
         subscribers: Subscribers,
         board: Board,
         retention: Retention,
@@ -62,7 +60,6 @@ class Monitor(Actor[MonitorMessage]):
         me: Handle[MonitorMessage],
     ) -> None:
         self._clock = clock
-        self._meter = meter
         self._subscribers = subscribers
         self._board = board
         self._retention = retention
@@ -80,10 +77,8 @@ class Monitor(Actor[MonitorMessage]):
         for message in batch:
             match message:
                 case Committed(transaction):
-                    self._meter.count(transaction, trio.current_time())
-                    if self._subscribers:
-                        for event in events_of(transaction):
-                            self._subscribers.publish(event)
+                    for event in events_of(transaction):
+                        self._subscribers.publish(event)
                 case LookAtProgress():
                     self._look_at_progress()
                 case SoftTimedOut(attempt):

@@ -16,10 +16,11 @@ from ..kernel import ActorCrashed, ActorStopped, Ask, ChildSnapshot, Handle, Tre
 from ..store import views
 from ..store.connection import Connection
 from .clock import Chance, Clock
-from .messages import Cancel, Cleanup, Forget, Pause, Read, StorageMessage, Submit, Wait
+from .messages import Cancel, Cleanup, LookUp, Pause, Read, StorageMessage, Submit
 from .metrics import LaneMetrics, Meter, Metrics, Resources
 from .running import Running
 from .subscribers import Subscribers
+from .waiters import Waiters
 
 R = TypeVar("R")
 
@@ -42,6 +43,7 @@ class Node:
         running: Running,
         subscribers: Subscribers,
         meter: Meter,
+        waiters: Waiters,
         storage: Handle[StorageMessage],
         intake: Handle[TaskRequest],
     ) -> None:
@@ -54,6 +56,7 @@ class Node:
         self.tree: Tree
         self._subscribers = subscribers
         self._meter = meter
+        self._waiters = waiters
         self._storage = storage
         self._intake = intake
         self._resources = Resources()
@@ -83,18 +86,9 @@ class Node:
 
         Raises:
             TaskNotFound: it is not stored.
+            NotRunning: the task system stops, and the task has not ended.
         """
-        while True:
-            wait = Wait(task_id)
-            try:
-                return await self._storage.ask(wait)
-            except ActorCrashed:
-                continue  # the actor that knew of this wait is gone; its successor will know of the next one
-            except ActorStopped:
-                raise NotRunning("the task system has stopped; the task goes on when it runs again") from None
-            except trio.Cancelled:
-                self._storage.hint(Forget(wait))
-                raise
+        return await self._waiters.wait(task_id, lambda: self._storage.hint(LookUp()))
 
     async def read(self, query: Callable[[Connection], R]) -> R:
         """What *query* returns on the reader's connection."""

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
 
 import attrs
 import trio
 
 from ..core.budget import Budget
-from ..core.errors import StorageUnavailable
 from ..core.lifecycle import Transition
 from ..core.outcome import Change, Outcome, Raised, decide
 from ..core.retry import RetryPolicy
 from ..execution.attempt import Attempt
-from ..kernel import Actor, ActorCrashed, ActorStopped, Handle
+from ..kernel import Actor, Handle
 from .clock import Chance, Clock
-from .messages import Failed, Flush, Settle, StorageMessage
+from .messages import Failed, Settle, StorageMessage
 
 logger = logging.getLogger("actors.system")
 
@@ -36,15 +34,6 @@ class Retry(Actor[Failed]):
     async def receive(self, batch: Sequence[Failed]) -> None:
         changes = [self._decide(attempt, outcome) for failed in batch for attempt, outcome in failed.attempts]
         await self._storage.tell(Settle(changes))
-
-    async def stopped(self) -> None:
-        """See what was decided stored, before the Monitor goes, which tells of it."""
-        await self._storage.ask(Settle(()))
-
-    async def stopped(self) -> None:
-        """See the last changes stored while there is a Monitor to tell of them."""
-        with suppress(StorageUnavailable, ActorCrashed, ActorStopped):
-            await self._storage.ask(Flush())
 
     def _decide(self, attempt: Attempt, outcome: Outcome) -> Change:
         now, chance = self._clock.wall(), self._chance.draw()

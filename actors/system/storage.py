@@ -10,7 +10,7 @@ from typing import Any, Final
 import attrs
 import trio
 
-from ..core.errors import StorageUnavailable
+from ..core.errors import NotRunning, StorageUnavailable
 from ..kernel import Actor, Handle
 from ..store import leases, tasks
 from ..store.connection import Connection
@@ -20,17 +20,14 @@ from .database import Database
 from .messages import (
     CancelRunning,
     Claim,
-    Committed,
-    Forget,
     LookAgain,
     LookForWork,
     LookOutside,
-    MonitorMessage,
+    LookUp,
     Read,
     SchedulerMessage,
     StorageMessage,
     TimeoutMessage,
-    Wait,
     Withdraw,
 )
 from .parking import Chances, Parking
@@ -48,9 +45,13 @@ LONGEST_PAUSE: Final = 1.0
 
 @attrs.frozen
 class Peers:
-    """Whom Storage hints after a commit."""
+    """Whom Storage tells after a commit; none of it waits.
 
-    monitor: Handle[MonitorMessage]
+    Attributes:
+        tell: counts what a transaction did, and hints the Monitor if anyone listens to events.
+    """
+
+    tell: Callable[[Transaction], object]
     timeout: Handle[TimeoutMessage]
     scheduler: Handle[SchedulerMessage]
 
@@ -95,8 +96,9 @@ class Storage(Actor[StorageMessage]):
         await self._look_outside()
 
     async def stopped(self) -> None:
-        """What nobody can be answered any more is answered by the kernel."""
+        """No end will be heard of any more."""
         self._parking.withdraw()
+        self._waiters.close(NotRunning("the task system has stopped; the task goes on when it runs again"))
 
     async def receive(self, batch: Sequence[StorageMessage]) -> None:
         writes: list[Write] = []
@@ -105,16 +107,14 @@ class Storage(Actor[StorageMessage]):
             match message:
                 case Write():
                     writes.append(message)
-                case Wait():
-                    self._waiters.add(message)
                 case Claim():
                     self._parking.park(message)
                 case LookAgain():
                     self._parking.stir()
                 case Read():
                     self._database.read(message, message.query)
-                case Forget():
-                    self._waiters.remove(message.wait)
+                case LookUp():
+                    pass  # every batch does
                 case LookOutside():
                     outside = True
                 case Withdraw():
@@ -213,7 +213,7 @@ class Storage(Actor[StorageMessage]):
         self._hint(transaction)
 
     def _hint(self, transaction: Transaction) -> None:
-        self._peers.monitor.hint(Committed(transaction))
+        self._peers.tell(transaction)
         running = [found.running for found in transaction.cancelled if found.running is not None]
         mine = [(seq, number) for seq, number, node in running if node == self._node]
         if mine:

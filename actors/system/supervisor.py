@@ -44,6 +44,7 @@ from .scheduler import Scheduler
 from .storage import Peers, Storage
 from .subscribers import Subscribers
 from .timeout import Timeout
+from .transaction import Transaction
 from .waiters import Waiters
 from .worker import LAST_WAIT, Outbox, Tools, Worker
 
@@ -111,11 +112,21 @@ class _Parts:
         self.board = Board(self.clock.wall)
         self.meter = Meter(trio.current_time())
         self.heart = Heart(name, plan.lease, time.time)
+        self._waiters = Waiters()
         self._make_children()
         self.node = Node(
-            name=name, work=plan.work, grace=plan.grace, clock=self.clock, chance=self.chance, running=self.running,
-            subscribers=self.subscribers, meter=self.meter, storage=self.storage.handle, intake=self.intake.handle,
-        )  # fmt: skip
+            name=name,
+            work=plan.work,
+            grace=plan.grace,
+            clock=self.clock,
+            chance=self.chance,
+            running=self.running,
+            subscribers=self.subscribers,
+            meter=self.meter,
+            waiters=self._waiters,
+            storage=self.storage.handle,
+            intake=self.intake.handle,
+        )
 
     def _make_children(self) -> None:
         """In start order; handles are good from here on."""
@@ -133,7 +144,6 @@ class _Parts:
         order = Order(self.running, {lane: child.handle for lane, child in self.workers.items()})
         self.scheduler: Child[SchedulerMessage] = Child("scheduler", partial(self._scheduler, order))
         self.intake: Child[TaskRequest] = Child("intake", self._intake)
-        self._waiters = Waiters()
         self._budgets: dict[str, Budget] = {}
 
     def children(self) -> list[Child[Any]]:
@@ -146,14 +156,19 @@ class _Parts:
         """What can begin only when all have started."""
         self.node.tree = tree
         if self._opened.recovery is not None and self._opened.recovery.recovered:
-            self.monitor.handle.hint(Committed(self._opened.recovery))
+            self._tell(self._opened.recovery)
         if isinstance(self._opened.database, ThreadedDatabase):
             look = self.storage.handle
             self._opened.database.every(LookOut(lambda: look.hint(LookOutside())).tick)
             self._opened.database.every(self.heart.tick)
 
+    def _tell(self, transaction: Transaction) -> None:
+        self.meter.count(transaction, trio.current_time())
+        if self.subscribers:
+            self.monitor.handle.hint(Committed(transaction))
+
     def _storage(self) -> Storage:
-        peers = Peers(self.monitor.handle, self.timeout.handle, self.scheduler.handle)
+        peers = Peers(self._tell, self.timeout.handle, self.scheduler.handle)
         return Storage(
             self._opened.database, self._name, self.clock, self._plan.aging, self.running, peers, self._waiters,
             working=self._plan.work,
@@ -161,7 +176,7 @@ class _Parts:
 
     def _monitor(self) -> Monitor:
         return Monitor(
-            self.clock, self.meter, self.subscribers, self.board, self._plan.retention, self.storage.handle,
+            self.clock, self.subscribers, self.board, self._plan.retention, self.storage.handle,
             self.monitor.handle,
         )  # fmt: skip
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from ..core.outcome import Change
 from ..core.priority import rank
@@ -64,6 +65,11 @@ class Write(Ask[Any]):
         """The lanes in which something may be claimable after it; None: any."""
         return ()
 
+    @classmethod
+    def apply_all(cls, writes: Sequence[Self], transaction: Transaction) -> list[Any]:
+        """Apply *writes* of this class in their order; what comes often does so in one statement."""
+        return [write.apply(transaction) for write in writes]
+
     def apply(self, transaction: Transaction) -> Any:
         """Do it; the value is the answer after the commit."""
         raise NotImplementedError
@@ -71,7 +77,10 @@ class Write(Ask[Any]):
 
 def run(transaction: Transaction, writes: Sequence[Write], rooms: Sequence[claim.Room], *, idle: bool) -> list[Any]:
     """Apply *writes*, then the parked claim for *rooms*; the answers of the writes."""
-    answers = [write.apply(transaction) for write in writes]
+    answers: list[Any] = []
+    for _, group in itertools.groupby(writes, type):
+        alike = list(group)
+        answers += alike[0].apply_all(alike, transaction)
     transaction.claimed.sort(key=lambda task: (rank(task.due_at, task.priority, transaction.aging), task.seq))
     if rooms:
         claimed = claim.claim(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
 
@@ -15,7 +16,6 @@ from ..store.connection import Connection
 from ..store.settle import Settled
 from ..store.views import Ended, ended_among, known_among
 from .database import Database
-from .messages import Wait
 from .transaction import Transaction
 
 REMEMBERED: Final = 512
@@ -30,28 +30,54 @@ _ENDS: Final = {
 
 
 class Waiters:
-    """The asks of those who wait; shared with no one but Storage, whose crashes it outlives."""
+    """Those who wait for the end of a task. Storage answers them; they outlive its crashes."""
 
     def __init__(self) -> None:
-        self._waits: dict[str, list[Wait]] = {}
+        self._waits: dict[str, list[Ask[Ended]]] = {}
+        self._closed: Exception | None = None
         self._to_look_up: set[str] = set()
         self._claimed: set[str] = set()  # they run here, so that their end will be heard of
         self._recent: OrderedDict[str, Ended] = OrderedDict()
 
-    def add(self, wait: Wait) -> None:
-        """Answer *wait* when its task has ended."""
-        if (ended := self._recent.get(wait.task_id)) is not None:
-            wait.answer(ended)
-            return
-        self._waits.setdefault(wait.task_id, []).append(wait)
-        if wait.task_id not in self._claimed:
-            self._to_look_up.add(wait.task_id)
+    async def wait(self, task_id: str, look: Callable[[], object]) -> Ended:
+        """The end of a task.
 
-    def remove(self, wait: Wait) -> None:
-        """Nobody waits for *wait* any longer."""
-        others = [other for other in self._waits.pop(wait.task_id, []) if other is not wait]
+        Args:
+            look: called if the task has to be looked up, since it does not run here.
+
+        Raises:
+            TaskNotFound: it is not stored.
+            NotRunning: the task system stops, and the task has not ended.
+        """
+        wait: Ask[Ended] = Ask()
+        self._add(task_id, wait, look)
+        try:
+            return await wait.reply.wait()
+        finally:
+            self._remove(task_id, wait)
+
+    def _add(self, task_id: str, wait: Ask[Ended], look: Callable[[], object]) -> None:
+        if (ended := self._recent.get(task_id)) is not None:
+            wait.answer(ended)
+        elif self._closed is not None:
+            wait.fail(self._closed)
+        else:
+            self._waits.setdefault(task_id, []).append(wait)
+            if task_id not in self._claimed:
+                self._to_look_up.add(task_id)
+                look()
+
+    def _remove(self, task_id: str, wait: Ask[Ended]) -> None:
+        others = [other for other in self._waits.pop(task_id, []) if other is not wait]
         if others:
-            self._waits[wait.task_id] = others
+            self._waits[task_id] = others
+
+    def close(self, error: Exception) -> None:
+        """Tell everyone who waits, now or later, that no end will be heard of any more."""
+        self._closed = error
+        waits, self._waits = self._waits, {}
+        for wait in itertools.chain.from_iterable(waits.values()):
+            wait.fail(error)
 
     def look_at_all(self) -> None:
         """Look everything up at the next occasion: another process has written."""

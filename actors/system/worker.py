@@ -5,24 +5,21 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Final
 
 import attrs
 import trio
 
-from ..core.errors import StorageUnavailable
 from ..core.outcome import Cancelled, Change, Finished, Outcome, Returned, decide
 from ..core.request import Claimed
 from ..core.retry import RetryPolicy
 from ..core.stop import StopReason
 from ..execution.attempt import Attempt
-from ..kernel import Actor, ActorCrashed, ActorStopped, Handle
+from ..kernel import Actor, Handle
 from .board import Board
 from .clock import Clock
 from .messages import (
     Failed,
-    Flush,
     LookAtOutbox,
     MonitorMessage,
     Run,
@@ -118,9 +115,8 @@ class Worker(Actor[WorkerMessage]):
         for attempt in list(self._lane.running.values()):
             logger.warning("%r did not stop; it is left behind, and given back", attempt)
             running.abandon(attempt)
-        with trio.move_on_after(LAST_WAIT), suppress(StorageUnavailable, ActorCrashed, ActorStopped):
+        with trio.move_on_after(LAST_WAIT):
             await self._send_outcomes()
-            await self._tools.storage.ask(Flush())  # the Monitor, who tells of them, stops soon
             await self._tools.storage.ask(Settle(()))  # its answer comes after those of all that was told before
 
     async def _until(self, done: Callable[[], bool], hurry: trio.Event | None = None) -> None:

@@ -1,0 +1,135 @@
+"""What is declared: task types with their options, and the rows that requests for them become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from .core import options
+from .core.codec import dumps, loads
+from .core.errors import (
+    DuplicateTaskType,
+    InvalidOption,
+    InvalidPayload,
+    PayloadTooLarge,
+    UnknownTaskType,
+    did_you_mean,
+)
+from .core.request import NewTask, TaskRequest
+from .core.schedule import Defaults, plain_row, requested_row
+from .core.task import ExecutionMode
+from .declare import Declaration, TaskOptions
+from .execution.handler import Handler
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from .system.clock import Chance, Clock
+
+
+class Registry:
+    """The task types of one system."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._declarations: dict[str, Declaration] = {}
+        self._defaults: dict[str, Defaults] = {}
+
+    def declare(self, task_type: str, function: Callable[..., Any], given: Mapping[str, Any]) -> Declaration:
+        """Take *function* for *task_type*; see `TaskSystem.task`."""
+        if task_type in self._declarations:
+            raise DuplicateTaskType(f"a task named {task_type!r} is declared already; give one of them another name")
+        _known_options(given)
+        declaration = Declaration(task_type, function, TaskOptions(**given))
+        self._defaults[task_type] = declaration.defaults(self._settings)
+        self._declarations[task_type] = declaration
+        return declaration
+
+    def find(self, task_type: str) -> Declaration:
+        """The declaration of *task_type*.
+
+        Raises:
+            UnknownTaskType: there is none.
+        """
+        try:
+            return self._declarations[task_type]
+        except KeyError:
+            raise UnknownTaskType.named(task_type, self._declarations) from None
+
+    def handlers(self) -> dict[str, Handler]:
+        """What execution needs of each type."""
+        return {name: declaration.handler() for name, declaration in self._declarations.items()}
+
+    def lanes(self) -> dict[str, int]:
+        """Slots by lane: one for each mode, those that declarations name, and those of the settings."""
+        sizes = {
+            ExecutionMode.COROUTINE: self._settings.max_coroutines,
+            ExecutionMode.THREAD: self._settings.max_io_workers,
+        }
+        declared = {declaration.lane: sizes[declaration.mode] for declaration in self._declarations.values()}
+        return {**{mode.value: size for mode, size in sizes.items()}, **declared, **self._settings.lanes}
+
+    def lane(self, name: str) -> str:
+        """*name*, if it is a lane's.
+
+        Raises:
+            InvalidOption: it is not.
+        """
+        if name not in (lanes := self.lanes()):
+            raise InvalidOption(f"no lane is named {name!r}{did_you_mean(name, lanes)}")
+        return name
+
+    def plain_row(
+        self, declaration: Declaration, args: tuple[Any, ...], kwargs: Mapping[str, Any], clock: Clock, chance: Chance
+    ) -> NewTask:
+        """The row of a task without options of its own."""
+        payload = self._sized(declaration.task_type, declaration.signature.encode(args, kwargs))
+        now = clock.wall()
+        return plain_row(
+            self._defaults[declaration.task_type], payload, now, chance.task_id(now), chance.nonce(),
+            self._settings.aging_seconds,
+        )  # fmt: skip
+
+    def row(self, request: TaskRequest, clock: Clock, chance: Chance) -> NewTask:
+        """The row of *request*; raises what is wrong with it."""
+        declaration = self.find(request.task_type)
+        payload = self._sized(request.task_type, declaration.signature.check(request.input_data))
+        metadata = None if request.metadata is None else _metadata(request.metadata)
+        if request.lane is not None:
+            self.lane(request.lane)
+        now = clock.wall()
+        return requested_row(
+            self._defaults[request.task_type], request, payload, metadata, now, chance.task_id(now), chance.nonce(),
+            self._settings.aging_seconds,
+        )  # fmt: skip
+
+    def _sized(self, task_type: str, payload: str) -> str:
+        most = self._settings.max_payload_bytes
+        if 4 * len(payload) > most and (size := len(payload.encode())) > most:
+            raise PayloadTooLarge(
+                f"task {task_type!r}: the payload is {size} bytes, encoded; TASK_MAX_PAYLOAD_BYTES allows {most};"
+                " store large data elsewhere, and submit where it is"
+            )
+        return payload
+
+    def decode_result(self, task_type: str, text: str | None) -> Any:
+        """A stored result, of the type that the handler's annotation promises."""
+        declaration = self._declarations.get(task_type)
+        if declaration is not None:
+            return declaration.signature.decode_result(text)
+        return None if text is None else loads(text)
+
+
+def _metadata(given: object) -> str:
+    try:
+        return dumps(options.mapping("metadata", given))
+    except InvalidPayload as error:
+        raise InvalidPayload(f"metadata: {error}") from None
+
+
+def _known_options(given: Mapping[str, Any]) -> None:
+    known = [field.name for field in attrs.fields(TaskOptions)]
+    for name in given:
+        if name not in known:
+            raise InvalidOption(f"a task has no option {name!r}{did_you_mean(name, known)}")
