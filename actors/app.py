@@ -145,14 +145,14 @@ class TaskSystem:
         except TreeFailed as failure:
             raise SystemFailed(f"the task system has failed: {failure}") from (failure.__cause__ or failure)
         finally:
-            self._node = None
+            self._node = self._stop = None
 
     async def serve(self, *, work: bool = True, task_status: trio.TaskStatus[TaskSystem] | None = None) -> None:
         """Run until `stop`: `await nursery.start(app.serve)`."""
         import trio
 
-        self._stop = trio.Event()
         async with self.running(work=work):
+            self._stop = trio.Event()
             if task_status is not None:
                 task_status.started(self)
             await self._stop.wait()

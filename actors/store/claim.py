@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from ..core.priority import rank
 from ..core.request import Claimed
-from .engine import Prepared
+from .prepared import Prepared
 from .rollups import Tally
 from .schema import claimable, claimable_alone, may_expire, ranked, task, to_be_promoted
 
@@ -42,6 +42,13 @@ class Room:
     lane: str
     slots: int
     types: Mapping[str, int]
+
+    def less(self, taken: Sequence[Claimed]) -> Room:
+        """The room that is left after *taken*, in other lanes, since a type's limit holds for all of them."""
+        if not taken:
+            return self
+        counts = Counter([row.task_type for row in taken])
+        return Room(self.lane, self.slots, {name: left - counts[name] for name, left in self.types.items()})
 
 
 @attrs.frozen
@@ -62,7 +69,9 @@ def claim(
     if suspect is not None:
         found = [Claimed(*row) for row in _take.fetch(connection, (node, now, *suspect))]
     else:
-        found = [row for room in rooms for row in _claim_lane(connection, room, node, now, aging)]
+        found = []
+        for room in rooms:
+            found += _claim_lane(connection, room.less(found), node, now, aging)
     for (task_type, status), n in Counter([(row.task_type, row.claimed_as) for row in found]).items():
         tally.moved(task_type, status, "running", n)
         tally.happened(task_type, "started", n)

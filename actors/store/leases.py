@@ -14,7 +14,8 @@ from ..core.outcome import AttemptOutcome
 from ..core.priority import rank
 from ..core.stored import error_text
 from ..core.task import ErrorInfo, TaskStatus, moment
-from .engine import Prepared, Row, insert_or_replace
+from .engine import insert_or_replace
+from .prepared import Prepared, Row
 from .rollups import Tally
 from .schema import node as nodes
 from .schema import ranked, running, task

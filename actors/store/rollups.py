@@ -13,7 +13,8 @@ from sqlalchemy import Connection, bindparam, delete, func, or_, select
 
 from ..core.duration import bucket
 from ..core.task import TaskStatus
-from .engine import Prepared, Row, insert_or_add
+from .engine import insert_or_add
+from .prepared import Prepared, Row
 from .schema import counter
 
 MINUTE: Final = 60

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, func, literal_column, select, upda
 from ..core.lifecycle import Transition, target
 from ..core.outcome import AttemptOutcome, Change
 from ..core.stored import error_text
-from .engine import Prepared, Row
+from .prepared import Prepared, Row
 from .rollups import Tally
 from .schema import ranked, running, task
 from .tasks import keep_attempts

@@ -14,7 +14,8 @@ from sqlalchemy import Connection, bindparam, delete, func, literal_column, sele
 from ..core.request import Claimed, NewTask, Receipt
 from ..core.stored import error_text
 from ..core.task import WAITING, ErrorInfo, TaskStatus, moment
-from .engine import Prepared, Row, insert_or_ignore
+from .engine import insert_or_ignore
+from .prepared import Prepared, Row
 from .rollups import Tally
 from .schema import alive, attempt, ended, may_expire, pause, running, task, waiting
 
@@ -32,14 +33,19 @@ _row_of: Callable[[NewTask], Row] = attrgetter(*NEW)  # attrs.astuple recurses, 
 
 def submit(connection: Connection, rows: Sequence[NewTask], tally: Tally) -> list[Receipt]:
     """Insert *rows*; one whose task_id is there, or whose key is taken, stands for the task that is there."""
-    took = _insert.run_each(connection, [_row_of(row) for row in rows])
+    return _receipts(connection, rows, _put(connection, rows), tally)
+
+
+def _put(connection: Connection, rows: Sequence[NewTask]) -> list[bool]:
+    """Insert *rows*; which of them took."""
+    return _insert.run_each(connection, [_row_of(row) for row in rows])
+
+
+def _receipts(connection: Connection, rows: Sequence[NewTask], took: Sequence[bool], tally: Tally) -> list[Receipt]:
+    _count_new(list(itertools.compress(rows, took)), tally)
     if all(took):
-        receipts = [Receipt(row.task_id, True) for row in rows]
-        _count_new(rows, tally)
-    else:
-        receipts = _recognise(connection, rows, took, tally)
-        _count_new(list(itertools.compress(rows, took)), tally)
-    return receipts
+        return [Receipt(row.task_id, True) for row in rows]
+    return _recognise(connection, rows, took, tally)
 
 
 def start(
@@ -49,14 +55,16 @@ def start(
 
     Only for rows that are due, and for which there is room, when nothing else in their lanes could go before them.
     """
-    receipts = submit(connection, [row.leased(node, now) for row in rows], tally)
-    if connection.dialect.name == "sqlite" and all(receipt.created for receipt in receipts):
+    leased = [row.leased(node, now) for row in rows]
+    took = _put(connection, leased)
+    receipts = _receipts(connection, leased, took, tally)
+    if connection.dialect.name == "sqlite" and all(took):
         # One writer at a time, and keys that are counted up: the rows of this transaction stand in a row.
         ((last,),) = _last_seq.fetch(connection)
         return receipts, [Claimed.first(last - len(rows) + 1 + place, row, now) for place, row in enumerate(rows)]
-    mine = {receipt.task_id for receipt in receipts if receipt.created}
-    seqs = _started_by(connection, sorted(mine), node)
-    return receipts, [Claimed.first(seqs[row.task_id], row, now) for row in rows if row.task_id in seqs]
+    mine = [row for row, receipt in zip(rows, receipts, strict=True) if receipt.created]
+    seqs = _started_by(connection, [row.task_id for row in mine], node)
+    return receipts, [Claimed.first(seqs[row.task_id], row, now) for row in mine if row.task_id in seqs]
 
 
 _last_seq = Prepared(lambda _: select(func.last_insert_rowid()), ())
@@ -78,6 +86,8 @@ def _count_new(rows: Sequence[NewTask], tally: Tally) -> None:
     for (task_type, status), n in Counter([(row.task_type, row.status) for row in rows]).items():
         tally.moved(task_type, None, status, n)
         tally.happened(task_type, "submitted", n)
+        if status == "running":
+            tally.happened(task_type, "started", n)
 
 
 def _recognise(connection: Connection, rows: Sequence[NewTask], took: Sequence[bool], tally: Tally) -> list[Receipt]:

@@ -90,10 +90,13 @@ class Cancel(Write):
 
     task_ids: Sequence[str]
 
-    def apply(self, transaction: Transaction) -> list[tasks.Cancelled]:
-        found = tasks.cancel(transaction.connection, self.task_ids, transaction.now, transaction.tally)
+    @classmethod
+    def apply_all(cls, writes: Sequence[Cancel], transaction: Transaction) -> list[list[tasks.Cancelled]]:
+        task_ids = [task_id for write in writes for task_id in write.task_ids]
+        found = tasks.cancel(transaction.connection, task_ids, transaction.now, transaction.tally)
         transaction.cancelled += found
-        return found
+        known = {cancelled.task_id: cancelled for cancelled in found}
+        return [[known[task_id] for task_id in write.task_ids if task_id in known] for write in writes]
 
 
 @attrs.frozen

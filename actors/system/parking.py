@@ -101,24 +101,19 @@ def _stirred(writes: Iterable[Write]) -> frozenset[str] | None:
 
 
 def _express(writes: Iterable[Write], rooms: Sequence[Room]) -> frozenset[str]:
-    """Those of *rooms* that hold all that is submitted to them."""
-    lanes: Counter[str] = Counter()
-    types: Counter[str] = Counter()
-    spoilt: set[str] = set()
-    for write in writes:
-        if isinstance(write, Submit):
-            if not write.only_due:
-                spoilt.update(row.lane for row in write.rows)
-            lanes.update([row.lane for row in write.rows])
-            types.update([row.task_type for row in write.rows])
-    fitting = {
+    """Those of *rooms* that hold all that is submitted to them, and share no write with a lane that does not."""
+    submits = [write for write in writes if isinstance(write, Submit)]
+    rows = [row for submit in submits for row in submit.rows]
+    wanted, types = Counter([row.lane for row in rows]), Counter([row.task_type for row in rows])
+    lanes = {
         room.lane
         for room in rooms
-        if lanes[room.lane] <= room.slots and all(count <= room.types.get(name, 0) for name, count in types.items())
+        if wanted[room.lane] <= room.slots and all(count <= room.types.get(name, 0) for name, count in types.items())
     }
-    mixed = [{row.lane for row in write.rows} for write in writes if isinstance(write, Submit) and len(write.rows) > 1]
-    spoilt.update(lane for group in mixed if not group <= fitting for lane in group)
-    return frozenset(fitting - spoilt)
+    groups = {(frozenset([row.lane for row in submit.rows]), submit.only_due) for submit in submits}
+    while spoilt := {lane for group, due in groups if not (due and group <= lanes) for lane in group & lanes}:
+        lanes -= spoilt
+    return frozenset(lanes)
 
 
 def _filled(rooms: Sequence[Room], transaction: Transaction) -> frozenset[str]:

@@ -120,6 +120,12 @@ class Running:
         self.lanes[task.lane].taken -= 1
         self.alone -= task.alone
 
+    def settle(self, seq: int, attempt: int) -> None:
+        """End a lease, if it is still that of *attempt*: its outcome is stored."""
+        if self.leased.get(seq) == attempt:
+            del self.leased[seq]
+            self.cancelled.discard(seq)
+
     def end(self, attempt: Attempt, outcome: Outcome) -> None:
         """Take an attempt's outcome, once; a second end is that of a stuck one."""
         lane = self.lanes[attempt.task.lane]

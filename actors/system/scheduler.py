@@ -17,6 +17,7 @@ from .messages import (
     LookAtOrder,
     LookForRoom,
     LookForWork,
+    LookOutside,
     Promote,
     SchedulerMessage,
     StorageMessage,
@@ -25,8 +26,8 @@ from .messages import (
 from .order import Order
 from .running import Running
 
-LOOK_EVERY: Final = 60.0
-"""Seconds until the database is asked for due tasks though no hint came: the price of a lost hint."""
+LOOK_EVERY: Final = 300.0
+"""Seconds until the database is asked for due tasks and cancels though no hint came: the price of a lost hint."""
 PAUSE_AFTER_FAULT: Final = 0.5
 
 
@@ -47,6 +48,7 @@ class Scheduler(Actor[SchedulerMessage]):
         self._storage = storage
         self._me = me
         self._promote_at = -math.inf  # on trio's clock
+        self._look_at = trio.current_time() + LOOK_EVERY
 
     async def started(self) -> None:
         """See to the order of an earlier life."""
@@ -66,7 +68,11 @@ class Scheduler(Actor[SchedulerMessage]):
         except (ActorCrashed, StorageUnavailable):
             self._promote_at = trio.current_time() + PAUSE_AFTER_FAULT
             return
-        latest = trio.current_time() + LOOK_EVERY
+        now = trio.current_time()
+        if now >= self._look_at:
+            self._look_at = now + LOOK_EVERY
+            self._storage.hint(LookOutside())
+        latest = now + LOOK_EVERY
         self._promote_at = latest if due is None else min(latest, self._clock.until(due))
 
     async def receive(self, batch: Sequence[SchedulerMessage]) -> None:

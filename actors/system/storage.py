@@ -87,12 +87,12 @@ class Storage(Actor[StorageMessage]):
         self._patience = patience
         self._parking = Parking()
         self._resumed = False  # what is paused has changed, so that there may be more to claim
+        self._unsure = False  # a transaction failed so that it may have been committed all the same
 
     async def started(self) -> None:
         """Give back what an earlier life of this actor claimed, but did not live to hand out."""
         if self._working:
-            held = frozenset(self._running.leased.items())
-            await self._database.write(partial(self._give_back_orphans, self._clock.wall(), held))
+            await self._give_back_orphans()
         await self._look_outside()
 
     async def stopped(self) -> None:
@@ -165,8 +165,10 @@ class Storage(Actor[StorageMessage]):
         give_up_at = trio.current_time() + self._patience
         pause = FIRST_PAUSE
         while True:
-            chances = self._parking.chances(writes)
             try:
+                if self._unsure:
+                    await self._give_back_orphans()
+                chances = self._parking.chances(writes)
                 transaction, answers = await self._database.write(self._operation(writes, chances))
             except Exception as error:
                 reason = passing(error)
@@ -177,6 +179,7 @@ class Storage(Actor[StorageMessage]):
                 logger.warning("nothing can be stored now: %s; tried again in %.2g s", reason, pause)
                 await trio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
+                self._unsure = True
             else:
                 self._committed(transaction, writes, answers, chances)
                 return
@@ -197,10 +200,8 @@ class Storage(Actor[StorageMessage]):
         self, transaction: Transaction, writes: Sequence[Write], answers: list[Any], chances: Chances
     ) -> None:
         """Tell everyone: leases first, so that whoever wakes up finds them right."""
-        leased = self._running.leased
         for change, _ in transaction.settled:
-            if leased.get(change.seq) == change.attempt:
-                del leased[change.seq]
+            self._running.settle(change.seq, change.attempt)
         self._waiters.committed(transaction)
         for write, answer in zip(writes, answers, strict=True):
             write.answer(answer)
@@ -222,11 +223,12 @@ class Storage(Actor[StorageMessage]):
         if due is not None:
             self._peers.scheduler.hint(LookForWork(due))
 
-    def _give_back_orphans(self, now: float, held: frozenset[tuple[int, int]], connection: Connection) -> None:
-        transaction = Transaction(connection, self._node, now, self._aging)
-        orphans = [pair for pair in leases.held_by(connection, self._node) if pair not in held]
-        leases.give_back(connection, orphans, now, self._aging, transaction.tally)
-        transaction.tally.store(connection)
+    async def _give_back_orphans(self) -> None:
+        """Give back what is leased to this node in the database, and was never handed out."""
+        held = frozenset(self._running.leased.items())
+        await self._database.write(partial(_give_back, self._node, self._clock.wall(), self._aging, held))
+        self._unsure = False
+        self._parking.stir()
 
     async def _look_outside(self) -> None:
         """See what other processes have written: cancels, ends that are waited for, new work, pauses."""
@@ -237,6 +239,13 @@ class Storage(Actor[StorageMessage]):
             if requested:
                 self._peers.timeout.hint(CancelRunning(requested))
             self._peers.scheduler.hint(LookForWork())
+
+
+def _give_back(node: str, now: float, aging: float, held: frozenset[tuple[int, int]], connection: Connection) -> None:
+    transaction = Transaction(connection, node, now, aging)
+    orphans = [pair for pair in leases.held_by(connection, node) if pair not in held]
+    leases.give_back(connection, orphans, now, aging, transaction.tally)
+    transaction.tally.store(connection)
 
 
 def _outside(node: str, connection: Connection) -> tuple[list[tuple[int, int]], frozenset[tuple[str, str]]]:

@@ -83,6 +83,7 @@ def run(transaction: Transaction, writes: Sequence[Write], rooms: Sequence[claim
         answers += alike[0].apply_all(alike, transaction)
     transaction.claimed.sort(key=lambda task: (rank(task.due_at, task.priority, transaction.aging), task.seq))
     if rooms:
+        rooms = [room.less(transaction.claimed) for room in rooms]
         claimed = claim.claim(
             transaction.connection, rooms, transaction.node, transaction.now, transaction.aging, transaction.tally,
             idle=idle,

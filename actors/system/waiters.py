@@ -89,7 +89,9 @@ class Waiters:
         for change, result in transaction.settled:
             self._claimed.discard(change.task_id)
             status = "cancelled" if result is Settled.CANCELLED else _ENDS.get(change.transition.value)
-            if status is None or result is Settled.FENCED:
+            if result is Settled.STORED_BEFORE and change.task_id in self._waits:
+                self._to_look_up.add(change.task_id)  # it has ended, perhaps as cancelled
+            if status is None or result in (Settled.FENCED, Settled.STORED_BEFORE):
                 continue
             if change.task_id in self._waits or (change.result is None or len(change.result) <= LONGEST_REMEMBERED):
                 error = None if change.error is None else error_text(change.error)

@@ -123,12 +123,11 @@ class Worker(Actor[WorkerMessage]):
         """Send outcomes as they come, until *done* or *hurry*."""
         ended = trio.Event()
         self._lane.look = lambda: ended.set()
+        await self._send_outcomes()
         while not done() and not (hurry is not None and hurry.is_set()):
-            await self._send_outcomes()
-            ended = trio.Event()
-            if done():
-                return
             await first_of(ended, hurry)
+            ended = trio.Event()
+            await self._send_outcomes()
 
     def _start(self, tasks: Sequence[Claimed]) -> None:
         running = self._tools.running

@@ -215,7 +215,7 @@ PLACES: list[tuple[Any, Any, str]] = [
     (Order, {"lines": [{"sku": "a", "qty": 1}, {"sku": "b", "qty": "2"}]}, "'value.lines[1].qty' is \"2\" (str)"),
     (Order, Order([Line("a", "1")]), "'value.lines[0].qty' is \"1\" (str)"),  # type: ignore[arg-type]
     (Order, {"lines": [{"sku": "a"}]}, "'value.lines[0].qty' is missing"),
-    (Order, {"lines": [], "colors": {"a b": "green"}}, "'value.colors[\"a b\"]' is \"green\""),
+    (Order, {"lines": [], "colors": {"a b": "green"}}, '\'value.colors["a b"]\' is "green"'),
     (Options, {"depth": "x"}, "'value.depth' is \"x\" (str)"),
     (Options, {"label": "x"}, "'value.depth' is missing"),
     (Box[int], Box("a"), "'value.content' is \"a\" (str); it should be int"),

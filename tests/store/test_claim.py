@@ -18,7 +18,7 @@ def test_a_claimed_task_is_leased_to_the_node_for_a_new_attempt(world: World) ->
     world.submit(world.new(metadata='{"a": 1}', input_data='{"n": 2}'))
     (row,) = world.claim()
     assert (row.attempt, row.claimed_as, row.started_at) == (1, "pending", world.now)
-    assert (row.input_data, row.metadata, row.execution_mode.value) == ('{"n": 2}', '{"a": 1}', "coroutine")
+    assert (row.input_data, row.metadata, row.mode) == ('{"n": 2}', '{"a": 1}', "coroutine")
     task = world.get(row.task_id)
     assert (task.status.value, task.attempt, task.node) == ("running", 1, "node-1")
     assert world.claim() == []

@@ -3,20 +3,17 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, inspect, update
+from sqlalchemy import inspect, update
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import OperationalError
 
 from actors.core.errors import InvalidOption, SchemaMismatch
 from actors.store import schema
-from actors.store.engine import Prepared, file_of, in_memory, make_engine, parse, shown
-from actors.store.faults import passing
+from actors.store.engine import file_of, in_memory, make_engine, parse, shown
 from tests.store.world import World
 
 
@@ -181,53 +178,6 @@ def test_tables_of_another_version_are_refused_with_what_would_work(engine: Engi
     assert f"version {schema.VERSION};" in message
     assert words in message
     assert "\n" not in message
-
-
-@pytest.mark.parametrize("broken", range(13))
-def test_a_batch_tells_which_of_its_rows_took(world: World, broken: int) -> None:
-    rows = world.running(40)
-    statement = statement_on_running()
-    wanted = [(row.seq if index % 13 != broken else -1,) for index, row in enumerate(rows)]
-    assert statement.run_each(world.connection, wanted) == [seq > 0 for (seq,) in wanted]
-
-
-def statement_on_running() -> Prepared:
-    return Prepared(
-        lambda _: update(schema.task).where(schema.task.c.seq == bindparam("this")).values(cancel_requested=1),
-        ("this",),
-    )
-
-
-def test_a_lost_connection_is_said_and_replaced(postgres_engine: Engine) -> None:
-    with postgres_engine.connect() as connection, postgres_engine.connect() as other:
-        process = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
-        connection.rollback()
-        other.exec_driver_sql(f"SELECT pg_terminate_backend({process}, 5000)")
-        with pytest.raises(DBAPIError) as caught, connection.begin():
-            statement_on_running().run(connection, (1,))
-        assert caught.value.connection_invalidated
-        assert passing(caught.value)
-        with connection.begin():
-            assert statement_on_running().run(connection, (1,)) == 0
-
-
-def test_an_error_names_the_statement_and_none_of_its_values(world: World) -> None:
-    with pytest.raises(DBAPIError) as caught:
-        statement_on_running().run(world.connection, ({"a secret": 1},))
-    assert "UPDATE actors_task" in str(caught.value)
-    assert "a secret" not in str(caught.value)
-
-
-def test_an_error_that_is_none_of_the_driver_is_left_as_it_is(world: World) -> None:
-    with pytest.raises(ZeroDivisionError):
-        statement_on_running().run_many(world.connection, Broken())
-
-
-class Broken(list[Any]):
-    """Rows that cannot be made."""
-
-    def __iter__(self) -> Iterator[Any]:
-        raise ZeroDivisionError
 
 
 def test_a_file_is_known_by_its_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,206 @@
+"""Threads of our own with a connection each; and the same inline."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from actors.kernel import Ask
+from actors.store import leases, schema
+from actors.store.connection import Connection
+from actors.store.engine import make_engine
+from actors.system.database import ConnectionThread, InlineDatabase, ThreadedDatabase
+from actors.system.heart import Heart, LookOut
+from tests.system.world import MEMORY
+
+
+def sql(text: str) -> Callable[[Connection], Any]:
+    """An operation that runs *text*."""
+
+    def run(connection: Connection) -> Any:
+        result = connection.exec_driver_sql(text)
+        return result.fetchall() if result.returns_rows else None
+
+    return run
+
+
+def fail(connection: Connection) -> None:
+    """Write something, and then raise."""
+    sql("INSERT INTO t VALUES (99)")(connection)
+    raise ValueError("bad operation")
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'tasks.db'}"
+
+
+@pytest.fixture(params=["threaded", "inline"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def opened(kind: str, url: str) -> ThreadedDatabase | InlineDatabase:
+    return ThreadedDatabase(url) if kind == "threaded" else InlineDatabase(MEMORY)
+
+
+async def test_each_write_is_a_transaction_and_errors_go_to_the_asker(kind: str, url: str) -> None:
+    database = opened(kind, url)
+    await database.write(sql("CREATE TABLE t (n INTEGER)"))
+    await database.write(sql("INSERT INTO t VALUES (1)"))
+    with pytest.raises(ValueError, match="bad operation"):
+        await database.write(fail)
+    ask: Ask[Any] = Ask()
+    database.read(ask, sql("SELECT n FROM t"))
+    assert await ask.reply.wait() == [(1,)]
+    bad: Ask[Any] = Ask()
+    database.read(bad, sql("SELECT missing"))
+    with pytest.raises(Exception, match="no such column"):
+        await bad.reply.wait()
+    await database.close()
+
+
+async def test_writes_go_in_the_order_in_which_they_were_asked_for(url: str) -> None:
+    database, done = ThreadedDatabase(url), list[int]()
+    async with trio.open_nursery() as nursery:
+        for number in range(20):
+            await trio.lowlevel.checkpoint()
+            nursery.start_soon(database.write, lambda _, number=number: done.append(number))
+            await wait_all_tasks_blocked()
+    assert done == list(range(20))
+    await database.close()
+
+
+async def test_a_cancel_ends_the_waiting_and_the_transaction_comes_to_its_end(url: str) -> None:
+    database = ThreadedDatabase(url)
+    await database.write(sql("CREATE TABLE t (n INTEGER)"))
+    token, begun, gate = trio.lowlevel.current_trio_token(), trio.Event(), threading.Event()
+
+    def insert(connection: Connection) -> None:
+        token.run_sync_soon(begun.set)
+        gate.wait(10)
+        sql("INSERT INTO t VALUES (1)")(connection)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(database.write, insert)
+        await begun.wait()
+        nursery.cancel_scope.cancel()
+    gate.set()  # only now, when nobody waits any more
+    assert await database.write(sql("SELECT n FROM t")) == [(1,)]
+    await database.close()
+
+
+async def test_closing_finishes_what_was_put(url: str) -> None:
+    done: list[str] = []
+    thread = ConnectionThread("writer", make_engine(url))
+    gate = threading.Event()
+    for job in (lambda _: gate.wait(5), lambda _: done.append("first"), lambda _: done.append("second")):
+        thread.put(job, lambda *_: None)
+    gate.set()
+    thread.close()
+    assert done == ["first", "second"]
+
+
+async def test_a_thread_that_was_given_nothing_closes_too(url: str) -> None:
+    ConnectionThread("idle", make_engine(url)).close()
+
+
+async def test_timers_run_while_nothing_is_written_and_beside_what_is(url: str) -> None:
+    database = ThreadedDatabase(url)
+    ticks: list[int] = []
+    token, enough = trio.lowlevel.current_trio_token(), trio.Event()
+
+    def tick(_: Connection) -> float:
+        ticks.append(len(ticks))
+        if len(ticks) == 3:
+            token.run_sync_soon(enough.set)
+        return 0.001 if len(ticks) < 3 else 1000.0
+
+    database.every(tick)
+    await enough.wait()
+    assert await database.write(lambda _: "done") == "done"
+    assert ticks == [0, 1, 2]
+    await database.close()
+
+
+async def test_a_timer_that_fails_is_logged_and_tried_again(
+    url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("actors.system.database.PAUSE_AFTER_FAULT", 0.001)
+    database = ThreadedDatabase(url)
+    token, again = trio.lowlevel.current_trio_token(), trio.Event()
+    faults = [ValueError("no lease today")]
+
+    def tick(_: Connection) -> float:
+        if faults:
+            raise faults.pop()
+        token.run_sync_soon(again.set)
+        return 1000.0
+
+    database.every(tick)
+    await again.wait()
+    await database.close()
+    assert "no lease today" in caplog.text
+
+
+async def test_a_connection_that_was_lost_is_made_anew(url: str) -> None:
+    database = ThreadedDatabase(url)
+
+    def lose_it(connection: Connection) -> None:
+        connection.invalidate()
+        raise ConnectionError("lost")
+
+    with pytest.raises(ConnectionError):
+        await database.write(lose_it)
+    assert await database.write(sql("SELECT 1")) == [(1,)]
+    await database.close()
+
+
+async def test_the_heart_renews_the_lease_with_its_snapshot(url: str) -> None:
+    database = ThreadedDatabase(url)
+    await database.write(schema.create)
+    await database.write(lambda connection: leases.register(connection, "node-1", 100.0, 115.0, working=True))
+    heart, pauses = Heart("node-1", 15.0, lambda: 107.0), list[float]()
+    heart.snapshot = '{"running":1}'
+    token, beat = trio.lowlevel.current_trio_token(), trio.Event()
+
+    def tick(connection: Connection) -> float:
+        pauses.append(heart.tick(connection))
+        token.run_sync_soon(beat.set)
+        return 1000.0
+
+    database.every(tick)
+    await beat.wait()
+    assert await database.write(leases.snapshots) == [("node-1", 107.0, '{"running":1}')]
+    assert heart.beat_at == 107.0
+    assert pauses == [2.0]
+    await database.close()
+
+
+async def test_the_look_out_sees_the_commits_of_others_and_not_its_own(url: str) -> None:
+    looked = trio.Event()
+    database, other = ThreadedDatabase(url), ThreadedDatabase(url)
+    look_out = LookOut(looked.set)
+    ticks = []
+
+    def tick(connection: Connection) -> None:
+        ticks.append(look_out.tick(connection))
+
+    await database.write(tick)
+    await database.write(sql("CREATE TABLE mine (n INTEGER)"))
+    await database.write(tick)
+    await wait_all_tasks_blocked()
+    before = looked.is_set()
+    await other.write(sql("CREATE TABLE others (n INTEGER)"))
+    await database.write(tick)
+    await looked.wait()
+    assert not before
+    assert ticks == [0.05] * 3
+    await database.close()
+    await other.close()

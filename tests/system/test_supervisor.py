@@ -1,0 +1,77 @@
+"""A whole node: what hangs together in no actor alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from actors.core.events import TaskEvent, TaskEventType
+from actors.core.request import NewTask
+from actors.execution.handler import Handler
+from actors.system.monitor import DAY, Retention
+from actors.system.node import Node
+from actors.system.supervisor import Plan, running
+from tests.execution.world import handler
+from tests.system.world import AGING, MEMORY, World
+
+
+async def nothing() -> None:
+    """A handler with nothing to do."""
+
+
+def never(*_: Any) -> NewTask:
+    """Nobody requests anything of the Intake here."""
+    raise AssertionError
+
+
+def plan(*listeners: list[TaskEvent]) -> Plan:
+    """A node in memory; *listeners* get all events."""
+    handlers: dict[str, Handler] = {"work": handler(nothing)}
+    return Plan(
+        url=MEMORY, work=True, handlers=handlers, lanes={"coroutine": 4}, prepare=never,
+        callbacks=[listener.append for listener in listeners], aging=AGING, grace=1.0, lease=15.0,
+        retention=Retention(DAY, DAY),
+    )  # fmt: skip
+
+
+def told(node: Node) -> int:
+    """How many messages the Monitor has handled."""
+    (monitor,) = (child for child in node.snapshot() if child.name == "monitor")
+    return monitor.handled
+
+
+async def run_one(node: Node) -> None:
+    """See one task to its end."""
+    row = World().row()
+    await node.submit([row])
+    await node.wait(row.task_id)
+    await wait_all_tasks_blocked()
+
+
+async def test_every_transaction_is_counted_though_nobody_listens(autojump_clock: MockClock) -> None:
+    async with running(plan()) as node:
+        await run_one(node)
+        rates = node.metrics().rates
+        assert (rates["submitted"], rates["started"], rates["completed"]) == (1.0, 1.0, 1.0)
+        assert told(node) == 0
+
+
+async def test_the_monitor_hears_of_transactions_while_someone_listens(autojump_clock: MockClock) -> None:
+    async with running(plan()) as node:
+        with node.subscribe(None, {TaskEventType.COMPLETED}) as events:
+            await run_one(node)
+            assert (await events.receive()).type is TaskEventType.COMPLETED
+        heard = told(node)
+        await run_one(node)
+    assert heard > 0
+    assert told(node) == heard
+
+
+async def test_a_callback_listens_all_the_time(autojump_clock: MockClock) -> None:
+    events: list[TaskEvent] = []
+    async with running(plan(events)) as node:
+        await run_one(node)
+    assert [event.type for event in events] == [
+        TaskEventType.SUBMITTED, TaskEventType.STARTED, TaskEventType.COMPLETED
+    ]  # fmt: skip

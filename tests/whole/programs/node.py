@@ -1,0 +1,62 @@
+"""A working node that does what the test says, a line a time. Argument: the database's path.
+
+`submit N` answers `submitted ID`; `wait ID` answers `result VALUE`; `end` ends it in order.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import trio
+
+from actors import Settings, TaskContext, TaskSystem, errors
+from tests.whole.programs.telling import listen, say
+
+app = TaskSystem(f"sqlite:///{sys.argv[1]}", settings=Settings(grace_seconds=0.5))
+
+
+@app.task
+async def double(context: TaskContext, number: int) -> int:
+    say("started", context.task_id, time.monotonic())
+    return 2 * number
+
+
+@app.task
+async def endless(context: TaskContext) -> None:
+    say("started", context.task_id, time.monotonic())
+    try:
+        with context.until_stopping():
+            await trio.sleep_forever()
+    finally:
+        say("stopped", context.task_id, time.monotonic())
+
+
+@app.task
+async def blocking(context: TaskContext) -> None:
+    """Keeps the event loop from everything else until the test has seen enough."""
+    say("blocked")
+    listen()
+    say("unblocked")
+
+
+async def obey(order: str, *values: str) -> None:
+    if order == "submit":
+        say("submitted", (await double.submit(number=int(values[0]))).task_id)
+    elif order == "block":
+        await (await blocking.submit()).result()
+    elif order == "wait":
+        say("result", await app.ticket(values[0]).result())
+
+
+async def main() -> None:
+    try:
+        async with app.running():
+            say("running")
+            while (line := await trio.to_thread.run_sync(listen)) != "end":
+                await obey(*line.split())
+    except errors.DatabaseInUse as error:
+        say("refused", error)
+
+
+trio.run(main)

@@ -1,0 +1,75 @@
+"""What stands in the SQLite file, read past the task system."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+STATUSES = ("pending", "running", "retrying", "completed", "failed", "cancelled", "timeout")
+
+
+class File:
+    """A database file of the task system, seen from outside."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.url = f"sqlite:///{path}"
+
+    @contextmanager
+    def _connection(self, how: str) -> Iterator[sqlite3.Connection]:
+        connection = sqlite3.connect(f"file:{self.path}?mode={how}", uri=True, isolation_level=None, timeout=20)
+        connection.row_factory = sqlite3.Row
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def rows(self, sql: str, *values: object) -> list[dict[str, Any]]:
+        """Read, without leaving a trace in the file."""
+        with self._connection("ro") as connection:
+            return [dict(row) for row in connection.execute(sql, values)]
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the write lock while the block runs."""
+        with self._connection("rw") as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield
+            connection.execute("ROLLBACK")
+
+    def tasks(self, where: str = "1") -> dict[str, dict[str, Any]]:
+        """The rows of tasks, by their id."""
+        return {row["task_id"]: row for row in self.rows(f"SELECT * FROM actors_task WHERE {where}")}
+
+    def attempts(self) -> dict[int, list[dict[str, Any]]]:
+        """The attempts that were written down, by seq, oldest first."""
+        found: dict[int, list[dict[str, Any]]] = {}
+        for row in self.rows("SELECT * FROM actors_attempt ORDER BY seq, number"):
+            found.setdefault(row["seq"], []).append(row)
+        return found
+
+    def by_status(self) -> dict[str, int]:
+        """The real counts."""
+        counts = Counter(row["status"] for row in self.rows("SELECT status FROM actors_task"))
+        return {status: counts[status] for status in STATUSES}
+
+    def counted_by_status(self) -> dict[str, int]:
+        """The counters."""
+        found = self.rows("SELECT name, sum(value) AS n FROM actors_counter WHERE width = 0 GROUP BY name")
+        counts = {row["name"].removeprefix("status:"): row["n"] for row in found}
+        return {status: counts.get(status, 0) for status in STATUSES}
+
+    def assert_exact(self, **expected: int) -> None:
+        """The counters are the real counts, which are *expected*; no state that is not named has any."""
+        assert self.by_status() == dict.fromkeys(STATUSES, 0) | expected
+        assert self.counted_by_status() == self.by_status()
+
+
+def result(row: dict[str, Any]) -> Any:
+    """The value that a task's handler returned."""
+    return json.loads(row["result_data"])

@@ -1,0 +1,41 @@
+"""A task that kills its process, among innocent neighbours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from tests.whole.process import Program
+from tests.whole.programs.amounts import INNOCENT
+from tests.whole.table import File
+
+
+def test_a_poison_task_fails_alone_at_its_third_crash_and_no_neighbour_is_charged(
+    start: Callable[..., Program], file: File
+) -> None:
+    company = [_crash(start, file, "submit"), _crash(start, file, "resume")]
+    assert all(company), "the poison killed no neighbour"
+    (poison,) = file.tasks("task_type = 'poison'").values()
+    assert (poison["status"], poison["attempt"], poison["crash_count"]) == ("running", 2, 0)
+
+    assert _crash(start, file, "resume") == 0, "it did not run alone after two crashes"
+    last = start("poison", file.path, "resume")
+    last.line("ended")
+    assert last.wait() == 0
+    (poison,) = file.tasks("task_type = 'poison'").values()
+    assert (poison["status"], poison["crash_count"], poison["retry_count"]) == ("failed", 1, 0)
+    error = json.loads(poison["error_info"])
+    assert error["type"] == "ProcessCrashed"
+    assert "while only this task ran" in error["message"]
+    innocents = file.tasks("task_type = 'innocent'").values()
+    assert {(row["status"], row["crash_count"], row["retry_count"]) for row in innocents} == {("completed", 0, 0)}
+    file.assert_exact(completed=INNOCENT, failed=1)
+
+
+def _crash(start: Callable[..., Program], file: File, mode: str) -> int:
+    """Let the poison do its work; how many others ran at that moment."""
+    program = start("poison", file.path, mode)
+    program.line("poison")
+    program.line("dying")
+    assert program.wait() == -9, program.story()
+    return len(file.tasks("status = 'running' AND task_type = 'innocent'"))
