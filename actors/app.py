@@ -5,8 +5,9 @@ Nothing here imports trio or SQLAlchemy before it runs: modules with handlers ar
 
 from __future__ import annotations
 
+import inspect
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
@@ -60,6 +61,7 @@ class TaskSystem:
         self._url = database_url or self.settings.database_url
         self._registry = Registry(self.settings)
         self._callbacks: list[Callable[[TaskEvent], object]] = []
+        self._entered = False
         self._node: Node | None = None
         self._stop: trio.Event | None = None
 
@@ -108,12 +110,18 @@ class TaskSystem:
 
     def register_handler(self, task_type: str, function: Callable[..., Any], **given: Any) -> DeclaredTask[..., Any]:
         """Declare *function* under *task_type*; see `task`."""
-        if self._node is not None:
+        if self._entered:
             raise InvalidOption(f"task {task_type!r} is declared while the system runs; declare it before")
         return DeclaredTask(self, self._registry.declare(task_type, function, given))
 
     def on_event(self, callback: Callable[[TaskEvent], object]) -> Callable[[TaskEvent], object]:
-        """Have *callback* called with every event of this node. One that raises is logged; it must not wait."""
+        """Have *callback* called with every event of this node. One that raises is logged; it must not wait.
+
+        Raises:
+            InvalidOption: it is declared with async def, so its calls would never run.
+        """
+        if inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(type(callback).__call__):
+            raise InvalidOption(f"the event callback {callback!r:.80} is async; it should be a plain function")
         self._callbacks.append(callback)
         return callback
 
@@ -136,8 +144,9 @@ class TaskSystem:
         from .kernel import TreeFailed
         from .system import supervisor
 
-        if self._node is not None:
+        if self._entered:
             raise InvalidOption("this task system runs already; one TaskSystem is one node")
+        self._entered = True
         try:
             async with supervisor.running(self._plan(database_url or self._url, work=work)) as node:
                 self._node = node
@@ -146,6 +155,7 @@ class TaskSystem:
             raise SystemFailed(f"the task system has failed: {failure}") from (failure.__cause__ or failure)
         finally:
             self._node = self._stop = None
+            self._entered = False
 
     async def serve(self, *, work: bool = True, task_status: trio.TaskStatus[TaskSystem] | None = None) -> None:
         """Run until `stop`: `await nursery.start(app.serve)`."""
@@ -305,9 +315,13 @@ class TaskSystem:
 
     @asynccontextmanager
     async def events(
-        self, task_type: str | None = None, types: Collection[TaskEventType] | None = None
+        self, task_type: str | None = None, types: TaskEventType | Iterable[TaskEventType] | None = None
     ) -> AsyncIterator[trio.MemoryReceiveChannel[TaskEvent]]:
-        """A channel of the events that this node causes while the block runs. A slow reader loses some, counted."""
+        """A channel of the events that this node causes while the block runs. A slow reader loses some, counted.
+
+        Raises:
+            InvalidOption: *types* has something else than event types, or nothing.
+        """
         with self.running_node.subscribe(task_type, types) as receive:
             yield receive
 

@@ -50,8 +50,10 @@ class Registry:
         """The declaration of *task_type*.
 
         Raises:
+            InvalidOption: it is no name of a task type.
             UnknownTaskType: there is none.
         """
+        options.word("task_type", task_type)
         try:
             return self._declarations[task_type]
         except KeyError:
@@ -93,6 +95,7 @@ class Registry:
 
     def row(self, request: TaskRequest, clock: Clock, chance: Chance) -> NewTask:
         """The row of *request*; raises what is wrong with it."""
+        _be_request(request)
         declaration = self.find(request.task_type)
         payload = self._sized(request.task_type, declaration.signature.check(request.input_data))
         metadata = None if request.metadata is None else _metadata(request.metadata)
@@ -119,6 +122,11 @@ class Registry:
         if declaration is not None:
             return declaration.signature.decode_result(text)
         return None if text is None else loads(text)
+
+
+def _be_request(given: object) -> None:
+    if not isinstance(given, TaskRequest):
+        raise InvalidOption(f"a request is {given!r:.80}; it should be a TaskRequest")
 
 
 def _metadata(given: object) -> str:

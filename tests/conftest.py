@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import hypothesis
@@ -12,6 +13,10 @@ from tests.postgres import PostgresServer, running_server
 # The same examples on every run and on every machine, however slow it is; nothing is written into the tree.
 hypothesis.settings.register_profile("actors", derandomize=True, database=None, deadline=None)
 hypothesis.settings.load_profile("actors")
+
+# A shell starts its background jobs with SIGINT ignored, and children inherit that: no test could press Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -84,6 +84,8 @@ class Signature:
 
     def check(self, data: Mapping[str, Any]) -> str:
         """The JSON text of *data*: JSON values, or the Python values that the handler gets. Raises as `encode`."""
+        if not isinstance(data, Mapping):
+            raise InvalidPayload(f"task {self.name!r}: the payload is {shown(data)}; it should be a mapping of fields")
         return self._write(data)
 
     def decode(self, source: str | bytes) -> dict[str, Any]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
+from . import options
 from .errors import InvalidOption
 from .stop import StopReason
 
@@ -12,24 +11,24 @@ class Retry(Exception):
     """Fail this attempt and try again; it counts against `max_retries`.
 
     Args:
-        after: seconds from now, 0 or more; None leaves the time to the task's retry policy.
+        after: seconds from now, 0 to 100 years; None leaves the time to the task's retry policy.
     """
 
     def __init__(self, after: float | None = None) -> None:
         super().__init__(after)
-        self.after = None if after is None else _seconds("Retry(after=…)", after)
+        self.after = None if after is None else options.seconds("Retry(after=…)", after, least=0)
 
 
 class Snooze(Exception):
     """End this attempt and come back later; it counts neither as a failure nor as a retry.
 
     Args:
-        seconds: how long to wait, 0 or more.
+        seconds: how long to wait, 0 to 100 years.
     """
 
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
-        self.seconds = _seconds("Snooze(seconds)", seconds)
+        self.seconds = options.seconds("Snooze(seconds)", seconds, least=0)
 
 
 class Abort(Exception):
@@ -56,9 +55,3 @@ class StopRequested(Exception):
     def __init__(self, reason: StopReason) -> None:
         super().__init__(reason)
         self.reason = reason
-
-
-def _seconds(what: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-        raise InvalidOption(f"{what} is {value!r}; it should be seconds, 0 or more")
-    return float(value)

@@ -18,7 +18,7 @@ class UnknownTaskType(ActorsError):
     """No handler is declared under this name."""
 
     @classmethod
-    def named(cls, name: str, known: Iterable[str]) -> UnknownTaskType:
+    def named(cls, name: object, known: Iterable[str]) -> UnknownTaskType:
         """The error for *name*, with the nearest of the *known* names as a suggestion."""
         return cls(f"no task named {name!r} is declared{did_you_mean(name, known)}")
 
@@ -109,7 +109,7 @@ class ModeUnavailable(ActorsError):
     """This execution mode is not to be had here."""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`"; did you mean 'x'?"` for the nearest of *known*, or an empty text."""
-    near = difflib.get_close_matches(name, list(known), n=1)
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """`"; did you mean 'x'?"` for the nearest of *known*, or an empty text; nothing is near what is no text."""
+    near = difflib.get_close_matches(name, list(known), n=1) if isinstance(name, str) else []
     return f"; did you mean {near[0]!r}?" if near else ""

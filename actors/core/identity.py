@@ -26,6 +26,11 @@ def uuid7(milliseconds: int, random_bits: int) -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
-def is_uuid(text: str) -> bool:
-    """Whether *text* is a UUID of any version in its usual form: 32 hexadecimal digits in five groups."""
-    return _UUID.fullmatch(text) is not None
+def is_uuid(text: object) -> bool:
+    """Whether *text* is text, and a UUID of any version in its usual form: 32 hexadecimal digits in five groups."""
+    return isinstance(text, str) and _UUID.fullmatch(text) is not None
+
+
+def stored_id(task_id: str) -> str:
+    """*task_id* as rows have it: in lower case, however it was written."""
+    return str(task_id).lower()  # a UUID object has the same text

@@ -5,20 +5,29 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from .errors import InvalidOption
+from .task import EARLIEST, LATEST
 
-LONGEST_NAME = 200
+LONGEST_NAME: Final = 200
+LONGEST_SECONDS: Final = 100 * 365.25 * 24 * 3600
+"""A hundred years: far enough for anyone, and no sum of it with a time of today leaves what a datetime can hold."""
+MOST_RETRIES: Final = 1_000_000
 
 
 def seconds(name: str, value: object, *, least: float | None = None) -> float:
-    """A finite number of seconds, above 0, or from *least* on."""
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if good and (value > 0 if least is None else value >= least):  # type: ignore[operator]  # `good` has checked its type
-        return float(value)  # type: ignore[arg-type]  # likewise
-    bound = "more than 0" if least is None else f"{least:g} or more"
-    raise InvalidOption(f"{name} is {value!r}; it should be a number of seconds, {bound}")
+    """A number of seconds, above 0, or from *least* on, and at most `LONGEST_SECONDS`."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _is_time(value, least):
+        bound = "more than 0" if least is None else f"{least:g} or more"
+        raise InvalidOption(f"{name} is {value!r}; it should be a number of seconds, {bound}")
+    if value > LONGEST_SECONDS:
+        raise InvalidOption(f"{name} is {value!r:.80}; it should be at most 100 years, {LONGEST_SECONDS:.0f} seconds")
+    return float(value)
+
+
+def _is_time(value: float, least: float | None) -> bool:
+    return value < math.inf and (value > 0 if least is None else value >= least)
 
 
 def limit(name: str, value: object) -> float | None:
@@ -34,6 +43,11 @@ def whole(name: str, value: object, least: int, most: int | None = None) -> int:
     raise InvalidOption(f"{name} is {value!r}; it should be a whole number {bounds}")
 
 
+def retries(value: object) -> int:
+    """How often a task is tried again: 0 to `MOST_RETRIES`."""
+    return whole("max_retries", value, 0, MOST_RETRIES)
+
+
 def priority(value: object) -> int:
     """0–100."""
     return whole("priority", value, 0, 100)
@@ -47,10 +61,13 @@ def word(name: str, value: object) -> str:
 
 
 def epoch(name: str, value: object) -> float:
-    """A datetime as epoch seconds; a naive one is taken as UTC."""
+    """A datetime of the years 1970 to 9000 as epoch seconds; a naive one is taken as UTC."""
     if not isinstance(value, datetime):
         raise InvalidOption(f"{name} is {value!r}; it should be a datetime, such as datetime.now(UTC)")
-    return (value if value.tzinfo is not None else value.replace(tzinfo=UTC)).timestamp()
+    seconds = (value if value.tzinfo is not None else value.replace(tzinfo=UTC)).timestamp()
+    if not EARLIEST <= seconds <= LATEST:
+        raise InvalidOption(f"{name} is {value}; it should be in the years 1970 to 9000, or None for no such limit")
+    return seconds
 
 
 def span(name: str, value: object) -> float:

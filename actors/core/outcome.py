@@ -11,7 +11,7 @@ from .control import Abort, Retry, Snooze
 from .lifecycle import Transition
 from .request import Claimed
 from .retry import RetryPolicy
-from .task import ErrorInfo
+from .task import LATEST, ErrorInfo
 
 
 @attrs.frozen
@@ -105,8 +105,9 @@ def decide(task: Claimed, outcome: Outcome, policy: RetryPolicy, now: float, sec
         transition: Transition,
         how: AttemptOutcome,
         error: ErrorInfo | None = None,
-        due_at: float | None = None,
+        wait: float | None = None,
     ) -> Change:
+        due_at = None if wait is None else min(now + wait, LATEST)
         return Change(
             task.seq, task.attempt, task.task_id, task.task_type, transition, now, task.started_at, seconds,
             None, error, due_at, how,
@@ -116,7 +117,7 @@ def decide(task: Claimed, outcome: Outcome, policy: RetryPolicy, now: float, sec
         if task.retry_count >= task.max_retries:
             return change(last, how, info)
         wait = policy.delay(task.retry_count + 1, chance) if after is None else after
-        return change(Transition.RETRY, how, info, due_at=now + wait)
+        return change(Transition.RETRY, how, info, wait)
 
     match outcome:
         case Cancelled():
@@ -128,7 +129,7 @@ def decide(task: Claimed, outcome: Outcome, policy: RetryPolicy, now: float, sec
                 return change(Transition.TIME_OUT, AttemptOutcome.TIMED_OUT, info)
             return again(AttemptOutcome.TIMED_OUT, Transition.TIME_OUT, info, None)
         case Raised(Snooze() as snooze):
-            return change(Transition.SNOOZE, AttemptOutcome.SNOOZED, due_at=now + snooze.seconds)
+            return change(Transition.SNOOZE, AttemptOutcome.SNOOZED, wait=snooze.seconds)
         case Raised(Retry() as retry, info):
             return again(AttemptOutcome.FAILED, Transition.FAIL, info, retry.after)
         case Raised(error, info, final):

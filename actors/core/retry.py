@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import attrs
 
+from . import options
 from .errors import InvalidOption
 
 
@@ -24,16 +25,16 @@ Errors = tuple[type[BaseException], ...]
 
 
 def _count(_: RetryPolicy, field: attrs.Attribute[int], value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise InvalidOption(f"{field.name} is {value!r}; it should be an int, 0 or more")
+    options.retries(value)
 
 
-def _number(least: float, words: str) -> Callable[[RetryPolicy, attrs.Attribute[float], float], None]:
-    def check(_: RetryPolicy, field: attrs.Attribute[float], value: float) -> None:
-        if not _is_number(value) or value < least:
-            raise InvalidOption(f"{field.name} is {value!r}; it should be {words}")
+def _seconds(_: RetryPolicy, field: attrs.Attribute[float], value: object) -> None:
+    options.seconds(field.name, value, least=0)
 
-    return check
+
+def _multiplier(_: RetryPolicy, field: attrs.Attribute[float], value: float) -> None:
+    if not _is_number(value) or value < 1:
+        raise InvalidOption(f"{field.name} is {value!r}; it should be a number, 1 or more")
 
 
 def _bool(_: RetryPolicy, field: attrs.Attribute[bool], value: bool) -> None:
@@ -56,7 +57,7 @@ def _classes(value: Errors | type[BaseException]) -> Errors:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
 
 
 @attrs.frozen(kw_only=True)
@@ -64,10 +65,10 @@ class RetryPolicy:
     """Which failures are tried again, how often and when.
 
     Attributes:
-        max_retries: retries after the first attempt, 0 or more.
+        max_retries: retries after the first attempt, 0 to a million.
         strategy: how the delay grows.
-        base_delay: seconds before the first retry.
-        max_delay: seconds that no delay exceeds.
+        base_delay: seconds before the first retry, 0 to 100 years.
+        max_delay: seconds that no delay exceeds, likewise.
         multiplier: growth per retry of EXPONENTIAL, 1 or more.
         jitter: take off up to half, so that tasks that failed together do not return together.
         retry_on: classes of errors that are tried again.
@@ -81,9 +82,9 @@ class RetryPolicy:
 
     max_retries: int = attrs.field(default=3, validator=_count)
     strategy: RetryStrategy = attrs.field(default=RetryStrategy.EXPONENTIAL, validator=_strategy)
-    base_delay: float = attrs.field(default=1.0, validator=_number(0, "seconds, 0 or more"))
-    max_delay: float = attrs.field(default=60.0, validator=_number(0, "seconds, 0 or more"))
-    multiplier: float = attrs.field(default=2.0, validator=_number(1, "a number, 1 or more"))
+    base_delay: float = attrs.field(default=1.0, validator=_seconds)
+    max_delay: float = attrs.field(default=60.0, validator=_seconds)
+    multiplier: float = attrs.field(default=2.0, validator=_multiplier)
     jitter: bool = attrs.field(default=True, validator=_bool)
     retry_on: Errors = attrs.field(default=(Exception,), converter=_classes, validator=_errors)
     never_on: Errors = attrs.field(default=(), converter=_classes, validator=_errors)
@@ -119,7 +120,7 @@ class RetryPolicy:
         Raises:
             InvalidOption: `delay_for` gave something else than a finite number, 0 or more.
         """
-        whole = min(self._growth(retry), self.max_delay)
+        whole = float(min(self._growth(retry), self.max_delay))
         return whole * (1 - chance / 2) if self.jitter else whole
 
     def takes(self, error: BaseException) -> bool:
@@ -142,4 +143,4 @@ class RetryPolicy:
 def _checked(seconds: float, retry: int) -> float:
     if not _is_number(seconds) or seconds < 0:
         raise InvalidOption(f"delay_for({retry}) gave {seconds!r}; it should give seconds, 0 or more")
-    return float(seconds)
+    return seconds

@@ -13,13 +13,17 @@ from .request import NewTask, TaskRequest
 
 @attrs.frozen
 class Defaults:
-    """What a task type's declaration gives to each of its tasks; None for a limit means none."""
+    """What a task type's declaration gives to each of its tasks; None for a limit means none.
+
+    Raises:
+        InvalidOption: `max_retries` is out of its range; the others are checked where they are given.
+    """
 
     task_type: str
     lane: str
     mode: str
     priority: int
-    max_retries: int
+    max_retries: int = attrs.field(converter=options.retries)
     timeout_seconds: float | None
     soft_timeout_seconds: float | None
 
@@ -101,4 +105,4 @@ def _limits(defaults: Defaults, request: TaskRequest) -> tuple[float | None, flo
 def _retries(defaults: Defaults, request: TaskRequest) -> int:
     if request.max_retries is None:
         return defaults.max_retries
-    return options.whole("max_retries", request.max_retries, 0)
+    return options.retries(request.max_retries)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -115,6 +115,12 @@ class Attempt:
     error_info: ErrorInfo | None
 
 
+EARLIEST: Final = 0.0
+"""Epoch seconds of the first time that a task may have."""
+LATEST: Final = datetime(9000, 12, 31, tzinfo=UTC).timestamp()
+"""Epoch seconds of the last one, so far from the last datetime that time zones and additions stay within it."""
+
+
 def moment(epoch_seconds: float) -> datetime:
-    """The aware UTC time *epoch_seconds* after 1970."""
-    return datetime.fromtimestamp(epoch_seconds, UTC)
+    """The aware UTC time *epoch_seconds* after 1970; the nearest of `EARLIEST` to `LATEST`, so that any row is read."""
+    return datetime.fromtimestamp(max(EARLIEST, min(LATEST, epoch_seconds)), UTC)

@@ -22,7 +22,6 @@ from .thread import ThreadCall
 logger = logging.getLogger("actors.execution")
 
 _CONTROL: Final = (Abort, Retry, Snooze)
-_OUTSIDE: Final = (GeneratorExit, trio.Cancelled)
 
 
 class Attempt:
@@ -97,12 +96,12 @@ class Attempt:
             self._scope.cancel()
 
     async def run(self) -> Outcome:
-        """Run the handler and say what it came to; raises only what is not the handler's own: see `contained`."""
+        """Run the handler and say what it came to."""
         try:
             arguments = self.handler.signature.decode(self.task.input_data)
+            enter(self.context)
         except InvalidPayload as error:
             return Raised(error, self.info(error), final=True)
-        enter(self.context)
         try:
             with self._scope:
                 return self._returned(await self._call(arguments))
@@ -146,6 +145,14 @@ class Attempt:
                 logger.error("%r raised, in a group with others", self, exc_info=other)
         return Raised(leaf, self.info(error, leaf))
 
+    def unexplained(self, error: BaseException) -> Outcome:
+        """The outcome when even describing *error* failed: its type has to do."""
+        logger.error("%r raised %s, which cannot be described", self, type(error).__name__)
+        info = ErrorInfo(
+            type(error).__name__, "an error that cannot be described", "", self.task.attempt, moment(self.wall())
+        )
+        return Raised(RuntimeError(info.message), info)
+
     def cut_off(self) -> Outcome:
         """What it comes to when it is not waited for any longer."""
         return self._stopped(self._forced or StopReason.SHUTDOWN)
@@ -165,7 +172,7 @@ class Attempt:
     def info(self, error: BaseException, leaf: BaseException | None = None) -> ErrorInfo:
         """*error* as it is stored; control exceptions are words, not faults, and carry no traceback."""
         named = leaf or error
-        text = "" if isinstance(named, _CONTROL) else "".join(traceback.format_exception(error))
+        text = "" if isinstance(named, _CONTROL) else described(error)
         try:
             message = str(named)
         except Exception as fault:
@@ -180,16 +187,22 @@ def leaves(error: BaseException) -> list[BaseException]:
     return [error]
 
 
+def described(error: BaseException) -> str:
+    """The traceback's text; an exception class of a user's own may make even that fail."""
+    try:
+        return "".join(traceback.format_exception(error))
+    except Exception as fault:
+        return f"the traceback cannot be made: {type(fault).__name__}"
+
+
 def contained(error: BaseException) -> Exception:
-    """*error* as one that ends its own attempt alone; only what ends the whole event loop goes on."""
+    """*error* as one that ends its own attempt alone: its trio task is nobody's child, so that it must not go on."""
     if isinstance(error, Exception):
         return error
     for leaf in leaves(error):
-        if isinstance(leaf, _OUTSIDE):
-            raise error
         if isinstance(leaf, SystemExit):
             return _because(error, f"the handler called sys.exit({leaf.code!r})")
-    return _because(error, f"the handler raised {leaves(error)[0]!r}, which is no Exception")
+    return _because(error, f"the handler raised {type(leaves(error)[0]).__name__}, which is no Exception")
 
 
 def _because(cause: BaseException, words: str) -> RuntimeError:

@@ -115,7 +115,8 @@ class TaskContext:
             data: strict JSON values.
 
         Raises:
-            InvalidOption: *fraction* is out of range, or *data* is no JSON.
+            InvalidOption: *fraction* is out of range.
+            InvalidPayload: *data* is no strict JSON.
         """
         self._report(Progress(_fraction(fraction), str(message), data))
 

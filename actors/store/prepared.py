@@ -67,19 +67,21 @@ class Prepared:
     def run_each(self, connection: Connection, rows: Sequence[Row]) -> list[bool]:
         """Run it for every row, each of which changes one table row or none; which of them did.
 
-        A driver tells only how many of a batch took. So a batch of which some did not is undone and halved.
+        A driver tells only how many of a batch took. So a batch of which some did, and some did not, is undone and
+        halved.
         """
         if len(rows) < WORTH_A_SAVEPOINT:
             return [self.run(connection, row) > 0 for row in rows]
         cursor = cursor_of(connection)
         cursor.execute("SAVEPOINT actors_each")
-        whole = self.run_many(connection, rows) == len(rows)
-        if not whole:
+        changed = self.run_many(connection, rows)
+        mixed = 0 < changed < len(rows)
+        if mixed:
             cursor.execute("ROLLBACK TO SAVEPOINT actors_each")
         cursor.execute("RELEASE SAVEPOINT actors_each")
+        if not mixed:
+            return [changed > 0] * len(rows)
         half = len(rows) // 2
-        if whole:
-            return [True] * len(rows)
         return self.run_each(connection, rows[:half]) + self.run_each(connection, rows[half:])
 
     def fetch(self, connection: Connection, row: Row = ()) -> list[Row]:

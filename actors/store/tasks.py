@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Final
@@ -11,6 +11,7 @@ from typing import Final
 import attrs
 from sqlalchemy import Connection, bindparam, delete, func, literal_column, select, update
 
+from ..core.identity import stored_id
 from ..core.request import Claimed, NewTask, Receipt
 from ..core.stored import error_text
 from ..core.task import WAITING, ErrorInfo, TaskStatus, moment
@@ -92,12 +93,13 @@ def _count_new(rows: Sequence[NewTask], tally: Tally) -> None:
 
 def _recognise(connection: Connection, rows: Sequence[NewTask], took: Sequence[bool], tally: Tally) -> list[Receipt]:
     """Whose tasks are there, after some inserts did not take: one with my nonce is mine, from an earlier try."""
-    refused = [row.task_id for row, new in zip(rows, took, strict=True) if not new]
+    refused = [row for row, new in zip(rows, took, strict=True) if not new]
     nonces = {
         task_id: nonce
-        for part in chunks(refused)
+        for part in chunks([row.task_id for row in refused])
         for task_id, nonce in connection.execute(select(task.c.task_id, task.c.nonce).where(task.c.task_id.in_(part)))
     }
+    holders = _holders(connection, [row for row in refused if row.task_id not in nonces])
     created = set(itertools.compress([row.task_id for row in rows], took))
     receipts = []
     for row, new in zip(rows, took, strict=True):
@@ -108,18 +110,35 @@ def _recognise(connection: Connection, rows: Sequence[NewTask], took: Sequence[b
             created.add(row.task_id)
             receipts.append(Receipt(row.task_id, created=mine))
         else:
-            receipts.append(_held(connection, row, tally))
+            receipts.append(_held(connection, row, holders, tally))
     return receipts
 
 
-def _held(connection: Connection, row: NewTask, tally: Tally) -> Receipt:
-    """Who holds the key that kept *row* out. Another node may have ended that task meanwhile: then *row* goes in."""
-    query = select(task.c.task_id).where(task.c.task_type == row.task_type, task.c.key == row.key, alive)
-    while (holder := connection.execute(query).scalar()) is None:
-        if _insert.run(connection, _row_of(row)):
-            _count_new([row], tally)
-            return Receipt(row.task_id, created=True)
-    return Receipt(holder, created=False)
+def _holders(connection: Connection, rows: Sequence[NewTask]) -> dict[tuple[str, str | None], str]:
+    """The living tasks that hold the keys of *rows*: (task type, key) to task id."""
+    keys = defaultdict(set)
+    for row in rows:
+        if row.key is not None:
+            keys[row.task_type].add(row.key)
+    return {
+        (task_type, key): task_id
+        for task_type, wanted in keys.items()
+        for part in chunks(sorted(wanted))
+        for key, task_id in connection.execute(
+            select(task.c.key, task.c.task_id).where(task.c.task_type == task_type, task.c.key.in_(part), alive)
+        )
+    }
+
+
+def _held(connection: Connection, row: NewTask, holders: dict[tuple[str, str | None], str], tally: Tally) -> Receipt:
+    """Which of *holders* kept *row* out. Another node may have ended that task meanwhile: then *row* goes in."""
+    if (holder := holders.get((row.task_type, row.key))) is not None:
+        return Receipt(holder, created=False)
+    took = _insert.run(connection, _row_of(row)) > 0
+    if took and row.key is not None:
+        holders[row.task_type, row.key] = row.task_id
+    (receipt,) = _receipts(connection, [row], [took], tally)
+    return receipt
 
 
 def chunks(items: Sequence[str], size: int = 500) -> Iterable[Sequence[str]]:
@@ -161,7 +180,7 @@ def cancel(connection: Connection, task_ids: Sequence[str], now: float, tally: T
     """End waiting tasks, and mark running ones so that they can end in no other way; unknown ids are left out."""
     columns = (task.c.seq, task.c.task_id, task.c.task_type, task.c.status, task.c.attempt, task.c.node)
     found = []
-    for part in chunks(sorted(set(task_ids))):
+    for part in chunks(sorted({stored_id(task_id) for task_id in task_ids})):
         query = select(*columns).where(task.c.task_id.in_(part)).order_by(task.c.seq).with_for_update()
         found += [tuple(row) for row in connection.execute(query)]
     _ask_to_stop.run_many(connection, [(seq,) for seq, _, _, status, _, _ in found if status == "running"])
@@ -203,7 +222,7 @@ def expire(connection: Connection, now: float, tally: Tally, most: int = 500) ->
     due = due.order_by(task.c.expires_at).limit(most).with_for_update(skip_locked=True)
     found, ends = [], []
     for seq, task_id, task_type, number, status in connection.execute(due):
-        error = ErrorInfo("Expired", "the task had not started when its time was over", "", number, moment(now))
+        error = ErrorInfo("Expired", "the task was not started in time", "", number, moment(now))
         found.append(Expired(task_id, task_type, number, error))
         ends.append((seq, "timeout", now, error_text(error)))
         tally.moved(task_type, status, "timeout")

@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import Connection, Row, Select, func, select
 
 from ..core.errors import TaskNotFound
+from ..core.identity import stored_id
 from ..core.stored import error_from, progress_from
 from ..core.task import Attempt, ExecutionMode, Task, TaskStatus, moment
 from . import rollups
@@ -68,7 +69,7 @@ class Statistics:
 
 def get(connection: Connection, task_id: str) -> Task | None:
     """The task with this id."""
-    row = connection.execute(select(task).where(task.c.task_id == task_id)).one_or_none()
+    row = connection.execute(select(task).where(task.c.task_id == stored_id(task_id))).one_or_none()
     return None if row is None else _task(row)
 
 
@@ -80,7 +81,7 @@ def page(connection: Connection, which: Filter, limit: int, after: str | None, *
     """
     query = _where(select(task), which)
     if after is not None:
-        last = connection.execute(select(task.c.seq).where(task.c.task_id == after)).scalar()
+        last = connection.execute(select(task.c.seq).where(task.c.task_id == stored_id(after))).scalar()
         if last is None:
             raise TaskNotFound.of(after)
         query = query.where(task.c.seq < last if newest_first else task.c.seq > last)
@@ -98,7 +99,7 @@ def count(connection: Connection, which: Filter) -> int:
 
 def attempts(connection: Connection, task_id: str) -> list[Attempt]:
     """The attempts that were written down, oldest first."""
-    query = select(attempt).join(task, task.c.seq == attempt.c.seq).where(task.c.task_id == task_id)
+    query = select(attempt).join(task, task.c.seq == attempt.c.seq).where(task.c.task_id == stored_id(task_id))
     return [
         Attempt(
             row.number,
@@ -113,20 +114,20 @@ def attempts(connection: Connection, task_id: str) -> list[Attempt]:
 
 
 def ended_among(connection: Connection, task_ids: Sequence[str]) -> list[Ended]:
-    """Those of *task_ids* that have ended."""
+    """Those of *task_ids* that have ended, under their ids as stored."""
     columns = (task.c.task_id, task.c.task_type, task.c.status, task.c.attempt, task.c.result_data, task.c.error_info)
     return [
         Ended(*row)
-        for part in chunks(task_ids)
+        for part in chunks([stored_id(task_id) for task_id in task_ids])
         for row in connection.execute(select(*columns).where(task.c.task_id.in_(part), ended))
     ]
 
 
 def known_among(connection: Connection, task_ids: Sequence[str]) -> set[str]:
-    """Those of *task_ids* that are stored."""
+    """Those of *task_ids* that are stored, as stored: in lower case."""
     return {
         task_id
-        for part in chunks(task_ids)
+        for part in chunks([stored_id(task_id) for task_id in task_ids])
         for (task_id,) in connection.execute(select(task.c.task_id).where(task.c.task_id.in_(part)))
     }
 

@@ -25,6 +25,8 @@ T = TypeVar("T")
 Tick = Callable[[Connection], float]
 """Work of the writer's timer: returns the seconds until it is due again."""
 
+BUSY_SECONDS = 0.5
+"""How long SQLite itself waits for another process's lock; what waits longer is Storage, which can be stopped."""
 PAUSE_AFTER_FAULT = 1.0
 """Seconds until a timer that failed is tried again."""
 
@@ -75,8 +77,8 @@ class ThreadedDatabase:
 
     def __init__(self, url: str) -> None:
         self._token = trio.lowlevel.current_trio_token()
-        self._writer = ConnectionThread("actors-writer", make_engine(url))
-        self._reader = ConnectionThread("actors-reader", make_engine(url, read_only=True))
+        self._writer = ConnectionThread("actors-writer", make_engine(url, busy_seconds=BUSY_SECONDS))
+        self._reader = ConnectionThread("actors-reader", make_engine(url, read_only=True, busy_seconds=BUSY_SECONDS))
 
     def every(self, tick: Tick) -> None:
         """Have *tick* run by the writer's timer, from now on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -13,6 +14,7 @@ from ..store.outside import data_version
 
 BEAT_SECONDS: Final = 2.0
 LOOK_SECONDS: Final = 0.05
+JUMP_SECONDS: Final = 1.0
 
 
 class Heart:
@@ -39,17 +41,21 @@ class Heart:
 
 
 class LookOut:
-    """Notices other processes' commits on the SQLite file within 50 ms."""
+    """Notices other processes' commits on the SQLite file within 50 ms, and that the wall clock has stepped forward.
+
+    The first look is told too: something may have been written since the node first read the file.
+    """
 
     def __init__(self, look: Callable[[], object]) -> None:
         self._look = look
         self._token = trio.lowlevel.current_trio_token()
         self._seen: int | None = None
+        self._ahead = time.time() - time.monotonic()
 
     def tick(self, connection: Connection) -> float:
         """Look; seconds until the next time."""
-        version = data_version(connection)
-        if self._seen is not None and version != self._seen:
+        version, ahead = data_version(connection), time.time() - time.monotonic()
+        if version != self._seen or ahead > self._ahead + JUMP_SECONDS:
             self._token.run_sync_soon(self._look, idempotent=True)
-        self._seen = version
+        self._seen, self._ahead = version, ahead
         return LOOK_SECONDS

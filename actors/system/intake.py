@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
-from ..core.errors import ActorsError
 from ..core.events import TaskEvent, TaskEventType
 from ..core.request import NewTask, TaskRequest
 from ..core.task import moment
@@ -13,12 +13,17 @@ from .clock import Clock
 from .messages import StorageMessage, Submit
 from .subscribers import Subscribers
 
+logger = logging.getLogger("actors.system")
+
 
 class Intake(Actor[TaskRequest]):
     """Stores the requests that come by channel, a batch in one message. What cannot be taken is told as REJECTED.
 
+    Whatever users send, and whatever becomes of storage, this does not crash: the batch would be given again, with
+    new ids, and so would be stored twice if it had been committed before.
+
     Args:
-        prepare: makes a request's row, or raises an ActorsError.
+        prepare: makes a request's row, or raises what is wrong with it.
     """
 
     def __init__(
@@ -34,18 +39,30 @@ class Intake(Actor[TaskRequest]):
         self._storage = storage
 
     async def receive(self, batch: Sequence[TaskRequest]) -> None:
-        rows = []
+        rows: list[NewTask] = []
         for request in batch:
             try:
                 rows.append(self._prepare(request))
-            except ActorsError as error:
-                self._reject(request, error)
+            except Exception as error:
+                self._reject(_named(request, "task_id"), _named(request, "task_type"), error)
         if rows:
-            await self._storage.ask(Submit(rows))
+            await self._store(rows)
 
-    def _reject(self, request: TaskRequest, error: ActorsError) -> None:
+    async def _store(self, rows: Sequence[NewTask]) -> None:
+        try:
+            await self._storage.ask(Submit(rows))
+        except Exception as error:
+            logger.warning("%d requests that came by channel are not stored: %s", len(rows), error)
+            for row in rows:
+                self._reject(row.task_id, row.task_type, error)
+
+    def _reject(self, task_id: str, task_type: str, error: Exception) -> None:
         at = moment(self._clock.wall())
         data = {"error": str(error), "error_type": type(error).__name__}
-        self._subscribers.publish(
-            TaskEvent(TaskEventType.REJECTED, request.task_id or "", str(request.task_type), 0, at, data)
-        )
+        self._subscribers.publish(TaskEvent(TaskEventType.REJECTED, task_id, task_type, 0, at, data))
+
+
+def _named(request: object, name: str) -> str:
+    """What *request* says; nothing if it is no request, or says no text."""
+    value = getattr(request, name) if isinstance(request, TaskRequest) else None
+    return value if isinstance(value, str) else ""

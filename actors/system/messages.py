@@ -48,15 +48,15 @@ class Submit(Write):
 
     @property
     def only_due(self) -> bool:
-        """Whether all of it can start at once."""
-        return all(row.rank is not None for row in self.rows)
+        """Whether all of it can start at once, however long the commit takes."""
+        return all(row.rank is not None and row.expires_at is None for row in self.rows)
 
     def stirs(self) -> Collection[str] | None:
         return {row.lane for row in self.rows if row.rank is not None}
 
     def may_start(self, lanes: frozenset[str]) -> bool:
         """Whether all of it can start at once, in these *lanes*."""
-        return bool(lanes) and all(row.rank is not None and row.lane in lanes for row in self.rows)
+        return bool(lanes) and self.only_due and all(row.lane in lanes for row in self.rows)
 
     @classmethod
     def apply_all(cls, writes: Sequence[Submit], transaction: Transaction) -> list[list[Receipt]]:

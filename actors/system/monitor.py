@@ -80,12 +80,14 @@ class Monitor(Actor[MonitorMessage]):
                     for event in events_of(transaction):
                         self._subscribers.publish(event)
                 case LookAtProgress():
-                    self._look_at_progress()
+                    pass  # every batch looks at the board
                 case SoftTimedOut(attempt):
                     self._tell(TaskEventType.SOFT_TIMEOUT, attempt)
                 case Stuck(attempt):
                     logger.warning("%r runs on though it was stopped; what it returns will be dropped", attempt)
                     self._tell(TaskEventType.STUCK, attempt)
+        if self._board:  # every batch looks: a hint is dropped when the mailbox is full
+            self._look_at_progress()
 
     def wake_at(self) -> float:
         return min(self._store_progress_at, self._clean_at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ import trio
 
 from ..core.errors import NotRunning, StorageUnavailable
 from ..core.events import TaskEvent, TaskEventType
+from ..core.identity import stored_id
 from ..core.request import NewTask, Receipt, TaskRequest
 from ..core.task import Attempt, Task
 from ..kernel import ActorCrashed, ActorStopped, Ask, ChildSnapshot, Handle, Tree
@@ -88,7 +89,7 @@ class Node:
             TaskNotFound: it is not stored.
             NotRunning: the task system stops, and the task has not ended.
         """
-        return await self._waiters.wait(task_id, lambda: self._storage.hint(LookUp()))
+        return await self._waiters.wait(stored_id(task_id), lambda: self._storage.hint(LookUp()))
 
     async def read(self, query: Callable[[Connection], R]) -> R:
         """What *query* returns on the reader's connection."""
@@ -122,7 +123,7 @@ class Node:
 
     async def cancel(self, task_id: str) -> bool | None:
         """Whether the cancel was taken; None for an unknown task."""
-        found = await self._ask(Cancel([task_id]))
+        found = await self._ask(Cancel([stored_id(task_id)]))
         return found[0].taken if found else None
 
     async def pause(self, kind: str, name: str, *, on: bool) -> None:
@@ -137,10 +138,11 @@ class Node:
         return total
 
     def subscribe(
-        self, task_type: str | None, types: Collection[TaskEventType] | None, task_id: str | None = None
+        self, task_type: str | None, types: TaskEventType | Iterable[TaskEventType] | None, task_id: str | None = None
     ) -> AbstractContextManager[trio.MemoryReceiveChannel[TaskEvent]]:
         """A channel of events."""
-        return self._subscribers.subscribe(task_type, types, task_id)
+        wanted = None if task_id is None else stored_id(task_id)
+        return self._subscribers.subscribe(task_type, types, wanted)
 
     def snapshot(self) -> list[ChildSnapshot]:
         """The live supervision tree."""

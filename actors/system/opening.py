@@ -64,6 +64,7 @@ async def opened(url: str, node: str, *, work: bool, aging: float, lease: float)
         recovery = await _prepared(
             url, database, partial(_prepare, node, clock.wall(), aging, lease, recorder.before, work)
         )
+        recorder.begin()
         yield Opened(database, recorder, clock, recovery)
     finally:
         if database is not None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import attrs
 
 from ..store.claim import Room
-from .messages import Claim, Submit
+from .messages import Claim, Pause, Submit
 from .transaction import Transaction, Write
 
 
@@ -68,6 +68,8 @@ class Parking:
         self._lanes = None if before is None or stirred is None else before | stirred
         if self._claim is None or (self._lanes is not None and not self._lanes):
             return NONE
+        if any(isinstance(write, Pause) for write in writes):
+            return NONE  # what it pauses may not start any more; Storage tries again right after it
         rooms = {room.lane: room for room in self._claim.rooms() if room.slots > 0}
         if before is None or stirred is None or self.suspect_waits:
             return Chances([room for lane, room in rooms.items() if self._is_worth(lane)], frozenset())

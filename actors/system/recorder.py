@@ -6,10 +6,13 @@ task. A store into a shared memory map costs less than a microsecond, and the ke
 
 from __future__ import annotations
 
+import logging
 import mmap
 import os
 import struct
 from typing import Final
+
+logger = logging.getLogger("actors.system")
 
 _PAIR: Final = struct.Struct("<qq")
 
@@ -21,32 +24,37 @@ class Recorder:
         path: the file; None records nothing (a database in memory has no restart).
     """
 
-    def __init__(self, path: str | None, places: int = 64) -> None:
+    def __init__(self, path: str | None) -> None:
         self.before = frozenset[tuple[int, int]]()
         """The pairs that stood in the file: whose handlers ran when the last process died."""
         self._free: list[int] = []
         self._map: mmap.mmap | None = None
-        if path is None:
-            return
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        self.before = frozenset(_pairs(os.pread(self._file, os.fstat(self._file).st_size, 0)))
-        os.ftruncate(self._file, 0)
-        self._resize(0, places)
+        self._file = -1
+        self._full = False
+        if path is not None:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            self.before = frozenset(_pairs(os.pread(self._file, os.fstat(self._file).st_size, 0)))
+
+    def begin(self, places: int = 64) -> None:
+        """Wipe the file and record from now on; to be called when what stood there has had its consequences."""
+        if self._file >= 0:
+            os.ftruncate(self._file, 0)
+            self._grow(0, places)
 
     def enter(self, seq: int, attempt: int) -> int:
-        """Write a pair down before its handler starts; returns its place."""
-        if self._map is None:
-            return -1
-        if not self._free:
+        """Write a pair down before its handler starts; returns its place, or -1 if there is none to be had."""
+        if not self._free and self._map is not None and not self._full:
             places = len(self._map) // _PAIR.size
-            self._resize(places, 2 * places)
+            self._grow(places, 2 * places)
+        if not self._free or self._map is None:
+            return -1
         place = self._free.pop()
         _PAIR.pack_into(self._map, place * _PAIR.size, seq, attempt)
         return place
 
     def leave(self, place: int) -> None:
         """Wipe a pair after its handler ended."""
-        if self._map is not None:
+        if self._map is not None and place >= 0:
             _PAIR.pack_into(self._map, place * _PAIR.size, 0, 0)
             self._free.append(place)
 
@@ -54,14 +62,23 @@ class Recorder:
         """Let go of the file."""
         if self._map is not None:
             self._map.close()
-            os.close(self._file)
             self._map = None
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
-    def _resize(self, old: int, new: int) -> None:
+    def _grow(self, old: int, new: int) -> None:
+        """Make room for *new* places. Without disk space for them, crashes go uncharged: no reason to stop the work."""
+        try:
+            os.posix_fallocate(self._file, 0, new * _PAIR.size)  # a hole in the file would be a SIGBUS on a full disk
+            larger = mmap.mmap(self._file, new * _PAIR.size)
+        except OSError as error:
+            self._full = True
+            logger.warning("running handlers are not recorded, so that a crash may go uncharged: %s", error.strerror)
+            return
         if self._map is not None:
             self._map.close()
-        os.ftruncate(self._file, new * _PAIR.size)
-        self._map = mmap.mmap(self._file, new * _PAIR.size)
+        self._map = larger
         self._free.extend(range(new - 1, old - 1, -1))
 
 

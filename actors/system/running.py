@@ -17,6 +17,8 @@ from .deadlines import Deadlines
 from .recorder import Recorder
 
 UNLIMITED = 1 << 31
+LAST_WAIT = 2.0
+"""Seconds that a stop waits for attempts after their hard stage, and for their outcomes to be stored."""
 
 
 def ignore() -> None:
@@ -75,6 +77,9 @@ class Running:
         self.paused: frozenset[tuple[str, str]] = frozenset()
         self.stop_at: float | None = None
         self.hurry = trio.Event()
+        self.quiet = trio.Event()
+        self._hard_at: float | None = None
+        self._places: dict[Attempt, int] = {}
         self.look_for_room: Callable[[], object] = ignore
 
     def attempts(self) -> Iterable[Attempt]:
@@ -131,6 +136,7 @@ class Running:
         lane = self.lanes[attempt.task.lane]
         if attempt.over:
             lane.stuck.discard(attempt)
+            self._forget(attempt)
             self.look_for_room()
             return
         attempt.over = True
@@ -160,12 +166,32 @@ class Running:
         trio.lowlevel.spawn_system_task(self._run, attempt, name=attempt.task.task_type)
 
     async def _run(self, attempt: Attempt) -> None:
-        place = self.recorder.enter(attempt.task.seq, attempt.task.attempt)
+        self._places[attempt] = self.recorder.enter(attempt.task.seq, attempt.task.attempt)
         try:
             outcome = await attempt.run()
-        finally:
-            self.recorder.leave(place)
+        except BaseException as error:  # it would end the whole program: this is a system task
+            outcome = attempt.unexplained(error)
+        if not attempt.still_runs:
+            self._forget(attempt)
         self.end(attempt, outcome)
+
+    def _forget(self, attempt: Attempt) -> None:
+        """Its handler has ended, whoever waited for it."""
+        place = self._places.pop(attempt, None)
+        if place is not None:
+            self.recorder.leave(place)
+        if not self._places:
+            self.quiet.set()
+
+    async def end_all(self) -> None:
+        """The last step of a stop that was not orderly: no handler may outlive the system, if it can be helped."""
+        given_up_at = self.begin_hard_stop()
+        for attempt in self.attempts():
+            self.abandon(attempt)
+        if self._places:
+            self.quiet = trio.Event()
+            with trio.CancelScope(shield=True), trio.move_on_at(given_up_at):
+                await self.quiet.wait()
 
     def begin_stop(self, stop_at: float) -> None:
         """The soft stage for all that runs; *stop_at* on trio's clock is when the hard one comes."""
@@ -173,3 +199,11 @@ class Running:
             self.stop_at = stop_at
             for attempt in self.attempts():
                 attempt.stop(StopReason.SHUTDOWN)
+
+    def begin_hard_stop(self) -> float:
+        """The hard stage for all that runs, in every lane at once; until when it is waited for, on trio's clock."""
+        if self._hard_at is None:
+            self._hard_at = trio.current_time()
+            for attempt in self.attempts():
+                attempt.force(StopReason.SHUTDOWN)
+        return self._hard_at + LAST_WAIT

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -31,7 +32,7 @@ from .messages import (
     Withdraw,
 )
 from .parking import Chances, Parking
-from .running import Running
+from .running import LAST_WAIT, Running
 from .transaction import Transaction, Write, run
 from .waiters import Waiters
 
@@ -41,6 +42,7 @@ PATIENCE: Final = 10.0
 """Seconds for which a write that cannot be done now is tried again, before its asker hears of it."""
 FIRST_PAUSE: Final = 0.01
 LONGEST_PAUSE: Final = 1.0
+STOPPED: Final = "the task system has stopped; the task goes on when it runs again"
 
 
 @attrs.frozen
@@ -87,22 +89,23 @@ class Storage(Actor[StorageMessage]):
         self._patience = patience
         self._parking = Parking()
         self._resumed = False  # what is paused has changed, so that there may be more to claim
+        self._outside = False  # another process has written, and that was not looked at
+        self._given_up: str | None = None  # why nothing is tried any more, past the end of a stop's time
         self._unsure = False  # a transaction failed so that it may have been committed all the same
 
     async def started(self) -> None:
         """Give back what an earlier life of this actor claimed, but did not live to hand out."""
         if self._working:
-            await self._give_back_orphans()
-        await self._look_outside()
+            await self._patiently(self._give_back_orphans)
+        await self._patiently(self._look_outside)
 
     async def stopped(self) -> None:
         """No end will be heard of any more."""
         self._parking.withdraw()
-        self._waiters.close(NotRunning("the task system has stopped; the task goes on when it runs again"))
+        self._waiters.close(NotRunning(STOPPED))
 
     async def receive(self, batch: Sequence[StorageMessage]) -> None:
         writes: list[Write] = []
-        outside = False
         for message in batch:
             match message:
                 case Write():
@@ -116,12 +119,12 @@ class Storage(Actor[StorageMessage]):
                 case LookUp():
                     pass  # every batch does
                 case LookOutside():
-                    outside = True
+                    self._outside = True
                 case Withdraw():
                     self._parking.withdraw()
                     message.answer(None)
-        if outside:
-            await self._look_outside()
+        if self._outside:
+            await self._look_outside_if_possible()
         if writes or self._parking.chances(()):
             await self._store(writes)
         if self._resumed or (self._parking.suspect_waits and self._running.idle):
@@ -137,6 +140,7 @@ class Storage(Actor[StorageMessage]):
             for write in writes:
                 self._refuse(write, error)
         except Exception as error:
+            self._unsure = True
             if len(writes) == 1:
                 self._refuse(writes[0], error)
                 return
@@ -150,6 +154,7 @@ class Storage(Actor[StorageMessage]):
         try:
             await self._commit([write])
         except Exception as error:
+            self._unsure = True
             self._refuse(write, error)
 
     def _refuse(self, write: Write, error: Exception) -> None:
@@ -157,32 +162,56 @@ class Storage(Actor[StorageMessage]):
         write.fail(error)
 
     async def _commit(self, writes: Sequence[Write]) -> None:
-        """One transaction, tried again while its fault may pass.
+        """One transaction.
+
+        Raises:
+            StorageUnavailable: its fault did not pass in time.
+        """
+
+        async def attempt() -> None:
+            if self._unsure:
+                await self._give_back_orphans()
+            chances = self._parking.chances(writes)
+            transaction, answers = await self._database.write(self._operation(writes, chances))
+            self._committed(transaction, writes, answers, chances)
+
+        await self._patiently(attempt)
+
+    async def _patiently(self, attempt: Callable[[], Awaitable[None]]) -> None:
+        """Try again while the fault may pass; not for long when the system stops.
 
         Raises:
             StorageUnavailable: it did not pass in time.
         """
-        give_up_at = trio.current_time() + self._patience
-        pause = FIRST_PAUSE
+        if self._given_up is not None:
+            raise unavailable(self._given_up, LAST_WAIT)
+        begun, pause = trio.current_time(), FIRST_PAUSE
         while True:
             try:
-                if self._unsure:
-                    await self._give_back_orphans()
-                chances = self._parking.chances(writes)
-                transaction, answers = await self._database.write(self._operation(writes, chances))
+                await attempt()
+                return
             except Exception as error:
                 reason = passing(error)
                 if reason is None:
                     raise
-                if trio.current_time() >= give_up_at:
-                    raise unavailable(reason, self._patience) from error
-                logger.warning("nothing can be stored now: %s; tried again in %.2g s", reason, pause)
+                self._unsure = True
+                if trio.current_time() >= self._give_up_at(begun):
+                    self._given_up = reason if self._is_late else None
+                    raise unavailable(reason, trio.current_time() - begun) from error
+                logger.warning("the database does not answer: %s; tried again in %.2g s", reason, pause)
                 await trio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
-                self._unsure = True
-            else:
-                self._committed(transaction, writes, answers, chances)
-                return
+
+    def _give_up_at(self, begun: float) -> float:
+        give_up_at = begun + self._patience
+        stop_at = self._running.stop_at
+        return give_up_at if stop_at is None else min(give_up_at, stop_at + LAST_WAIT)
+
+    @property
+    def _is_late(self) -> bool:
+        """Whether a stop has no time left for a database that does not answer."""
+        stop_at = self._running.stop_at
+        return stop_at is not None and trio.current_time() >= stop_at + LAST_WAIT
 
     def _operation(
         self, writes: Sequence[Write], chances: Chances
@@ -229,12 +258,18 @@ class Storage(Actor[StorageMessage]):
         await self._database.write(partial(_give_back, self._node, self._clock.wall(), self._aging, held))
         self._unsure = False
         self._parking.stir()
+        self._waiters.look_at_all()
+
+    async def _look_outside_if_possible(self) -> None:
+        with suppress(StorageUnavailable):  # nobody asked for it; the next batch looks again
+            await self._patiently(self._look_outside)
 
     async def _look_outside(self) -> None:
         """See what other processes have written: cancels, ends that are waited for, new work, pauses."""
         self._waiters.look_at_all()
         if self._working:
             requested, self._running.paused = await self._database.write(partial(_outside, self._node))
+            self._outside = False
             self._parking.stir()
             if requested:
                 self._peers.timeout.hint(CancelRunning(requested))

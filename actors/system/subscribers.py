@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import attrs
 import trio
 
+from ..core.errors import InvalidOption
 from ..core.events import TaskEvent, TaskEventType
 
 logger = logging.getLogger("actors.system")
@@ -28,7 +29,7 @@ class Subscription:
     sender: trio.MemorySendChannel[TaskEvent]
     task_type: str | None
     task_id: str | None
-    types: Collection[TaskEventType] | None
+    types: frozenset[TaskEventType] | None
     lost: int = 0
 
     def offer(self, event: TaskEvent) -> None:
@@ -43,8 +44,8 @@ class Subscription:
             self.sender.send_nowait(event)
         except trio.WouldBlock:
             self.lost += 1
-        except trio.BrokenResourceError:
-            return  # the receiver is closed, and its block will take this subscription out
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return  # the receiver is closed, or all events have ended; its block will take this subscription out
 
 
 class Subscribers:
@@ -66,12 +67,16 @@ class Subscribers:
     def subscribe(
         self,
         task_type: str | None = None,
-        types: Collection[TaskEventType] | None = None,
+        types: TaskEventType | Iterable[TaskEventType] | None = None,
         task_id: str | None = None,
     ) -> Iterator[trio.MemoryReceiveChannel[TaskEvent]]:
-        """A channel of the events that come while the block runs."""
+        """A channel of the events that come while the block runs.
+
+        Raises:
+            InvalidOption: *types* has something else than event types, or nothing.
+        """
         sender, receiver = trio.open_memory_channel[TaskEvent](BUFFER)
-        subscription = Subscription(sender, task_type, task_id, types)
+        subscription = Subscription(sender, task_type, task_id, None if types is None else _kinds(types))
         self._subscriptions.append(subscription)
         try:
             with sender, receiver:
@@ -93,3 +98,10 @@ class Subscribers:
         """End every subscriber's channel: there will be no more events."""
         for subscription in self._subscriptions:
             subscription.sender.close()
+
+
+def _kinds(types: object) -> frozenset[TaskEventType]:
+    given = tuple(types) if isinstance(types, Iterable) else (types,)
+    if given and all(isinstance(one, TaskEventType) for one in given):
+        return frozenset(given)
+    raise InvalidOption(f"types is {types!r:.80}; it should be event types, such as [TaskEventType.COMPLETED]")

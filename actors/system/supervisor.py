@@ -14,6 +14,7 @@ import attrs
 import trio
 
 from ..core.budget import Budget
+from ..core.errors import NotRunning
 from ..core.events import TaskEvent
 from ..core.request import NewTask, TaskRequest
 from ..execution.handler import Handler
@@ -39,14 +40,14 @@ from .node import Node
 from .opening import Opened, opened
 from .order import Order
 from .retry import Retry
-from .running import Running
+from .running import LAST_WAIT, Running
 from .scheduler import Scheduler
-from .storage import Peers, Storage
+from .storage import STOPPED, Peers, Storage
 from .subscribers import Subscribers
 from .timeout import Timeout
 from .transaction import Transaction
 from .waiters import Waiters
-from .worker import LAST_WAIT, Outbox, Tools, Worker
+from .worker import Outbox, Tools, Worker
 
 CAPACITY = 10_000
 
@@ -90,12 +91,15 @@ async def running(plan: Plan) -> AsyncIterator[Node]:
     async with opened(plan.url, name, work=plan.work, aging=plan.aging, lease=plan.lease) as database:
         parts = _Parts(plan, name, database)
         limits, hurry = plan.limits, parts.running.hurry.set
-        async with supervise(parts.children(), limits=limits, interrupted=hurry) as tree:
-            parts.begin(tree)
-            try:
-                yield parts.node
-            finally:
-                parts.running.begin_stop(trio.current_time() + parts.node.grace)
+        try:
+            async with supervise(parts.children(), limits=limits, interrupted=hurry) as tree:
+                parts.begin(tree)
+                try:
+                    yield parts.node
+                finally:
+                    parts.begin_stop()
+        finally:
+            await parts.end()
 
 
 class _Parts:
@@ -135,11 +139,8 @@ class _Parts:
         self.monitor: Child[MonitorMessage] = Child("monitor", self._monitor, capacity=CAPACITY)
         self.timeout: Child[TimeoutMessage] = Child("timeout", self._timeout)
         self.retry: Child[Failed] = Child("retry", self._retry)
-        stop_within = plan.grace + 3 * LAST_WAIT
         self.workers: dict[str, Child[WorkerMessage]] = {
-            lane: Child(f"worker:{lane}", partial(self._worker, lane, Outbox()), stop_within=stop_within)
-            for lane in plan.lanes
-            if plan.work
+            lane: Child(f"worker:{lane}", partial(self._worker, lane, Outbox())) for lane in plan.lanes if plan.work
         }
         order = Order(self.running, {lane: child.handle for lane, child in self.workers.items()})
         self.scheduler: Child[SchedulerMessage] = Child("scheduler", partial(self._scheduler, order))
@@ -161,6 +162,20 @@ class _Parts:
             look = self.storage.handle
             self._opened.database.every(LookOut(lambda: look.hint(LookOutside())).tick)
             self._opened.database.every(self.heart.tick)
+
+    def begin_stop(self) -> None:
+        """The soft stage for all that runs; the grace time that is left to it may differ from the plan's."""
+        grace = self.node.grace
+        self.running.begin_stop(trio.current_time() + grace)
+        self.scheduler.stop_within = grace + LAST_WAIT / 2  # it waits for Storage, and the hard stage does not
+        for worker in self.workers.values():
+            worker.stop_within = grace + 3 * LAST_WAIT
+
+    async def end(self) -> None:
+        """What an orderly stop has done already, and one that was not may have left undone."""
+        await self.running.end_all()
+        self._waiters.close(NotRunning(STOPPED))
+        self.subscribers.close()
 
     def _tell(self, transaction: Transaction) -> None:
         self.meter.count(transaction, trio.current_time())

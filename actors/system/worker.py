@@ -5,17 +5,18 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 import attrs
 import trio
 
+from ..core.errors import StorageUnavailable
 from ..core.outcome import Cancelled, Change, Finished, Outcome, Returned, decide
 from ..core.request import Claimed
 from ..core.retry import RetryPolicy
-from ..core.stop import StopReason
 from ..execution.attempt import Attempt
-from ..kernel import Actor, Handle
+from ..kernel import Actor, ActorCrashed, ActorStopped, Handle
 from .board import Board
 from .clock import Clock
 from .messages import (
@@ -29,14 +30,12 @@ from .messages import (
     Stuck,
     WorkerMessage,
 )
-from .running import Lane, Running
+from .running import LAST_WAIT, Lane, Running
 
 logger = logging.getLogger("actors.system")
 
 REPEAT_AFTER: Final = 5.0
 """Seconds after which an outcome that is not confirmed is sent again."""
-LAST_WAIT: Final = 2.0
-"""Seconds that a stop waits for attempts after their hard stage, and for their outcomes to be stored."""
 NO_RETRY: Final = RetryPolicy.none()
 
 
@@ -106,18 +105,18 @@ class Worker(Actor[WorkerMessage]):
     async def stopped(self) -> None:
         """Drain: wait for the grace time, then force what still runs, and see every outcome stored."""
         running = self._tools.running
-        with trio.move_on_at(running.stop_at or trio.current_time()):
+        with suppress(ActorStopped), trio.move_on_at(running.stop_at or trio.current_time()):
             await self._until(lambda: not self._lane.running, running.hurry)
-        for attempt in list(self._lane.running.values()):
-            attempt.force(StopReason.SHUTDOWN)
-        with trio.move_on_after(LAST_WAIT):
-            await self._until(lambda: not self._lane.running)
+        if self._lane.running:  # else this lane is done, and others may have their grace time yet
+            with suppress(ActorStopped), trio.move_on_at(running.begin_hard_stop()):
+                await self._until(lambda: not self._lane.running)
         for attempt in list(self._lane.running.values()):
             logger.warning("%r did not stop; it is left behind, and given back", attempt)
             running.abandon(attempt)
-        with trio.move_on_after(LAST_WAIT):
+        with suppress(ActorStopped, ActorCrashed, StorageUnavailable), trio.move_on_after(LAST_WAIT):
             await self._send_outcomes()
-            await self._tools.storage.ask(Settle(()))  # its answer comes after those of all that was told before
+            if self._outbox.sent:
+                await self._tools.storage.ask(Settle(()))  # its answer comes after those of all that was told before
 
     async def _until(self, done: Callable[[], bool], hurry: trio.Event | None = None) -> None:
         """Send outcomes as they come, until *done* or *hurry*."""

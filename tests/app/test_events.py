@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC
+from functools import partial
+from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock
 
 from actors import Snooze, TaskContext, TaskEvent, TaskEventType, TaskSystem
-from tests.app.world import HOUR, all_ended, collect, drained
+from actors.errors import InvalidOption
+from tests.app.world import HOUR, all_ended, collect, drained, refused
 
 T = TaskEventType
 
@@ -72,6 +75,35 @@ async def test_events_are_chosen_by_type_of_task_and_of_event(app: TaskSystem, a
         await collect(others, T.COMPLETED)
         await trio.sleep(1)
         assert [(event.task_type, event.type) for event in drained(starts)] == [("one", T.STARTED)] * 3
+
+
+async def test_one_type_of_event_needs_no_collection(app: TaskSystem, autojump_clock: MockClock) -> None:
+    declared = app.task(eventful)
+    async with app.running(), app.events(types=T.COMPLETED) as ends:
+        await all_ended([await declared.submit()])
+        assert (await ends.receive()).type is T.COMPLETED
+
+
+async def test_types_that_are_no_event_types_are_refused(app: TaskSystem) -> None:
+    async with app.running():
+        with refused(InvalidOption, "types", "'completed'", "TaskEventType.COMPLETED"):
+            async with app.events(types="completed"):  # type: ignore[arg-type]  # as careless callers do
+                pytest.fail("there are no such events")
+
+
+class Listener:
+    """A callback with a memory, and a fault."""
+
+    async def __call__(self, event: TaskEvent) -> None: ...
+
+
+async def listen(seen: list[TaskEvent], event: TaskEvent) -> None: ...
+
+
+@pytest.mark.parametrize("callback", [partial(listen, []), Listener()], ids=["function", "object"])
+def test_a_callback_that_nobody_would_await_is_refused(app: TaskSystem, callback: Any) -> None:
+    with refused(InvalidOption, "event callback", "is async", "plain function"):
+        app.on_event(callback)
 
 
 async def test_a_slow_subscriber_loses_events_counted_and_no_one_waits_for_it(

@@ -102,6 +102,40 @@ async def test_one_system_does_not_run_twice(app: TaskSystem, autojump_clock: Mo
         assert await (await declared.submit("still")).result() == "still"
 
 
+@pytest.mark.parametrize("url", ["memory", "file"])
+async def test_of_two_that_enter_at_once_one_runs(app: TaskSystem, file_url: str, url: str) -> None:
+    entered, refusals = list[TaskSystem](), list[str]()
+    both = trio.Event()
+
+    async def enter() -> None:
+        try:
+            async with app.running(database_url=file_url if url == "file" else None) as running:
+                entered.append(running)
+                await both.wait()
+        except InvalidOption as refusal:
+            refusals.append(str(refusal))
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(enter)
+            nursery.start_soon(enter)
+            while len(entered) + len(refusals) < 2:
+                await trio.lowlevel.checkpoint()
+            both.set()
+    assert entered == [app]
+    assert refusals == ["this task system runs already; one TaskSystem is one node"]
+    async with app.running():
+        pass  # it may run again
+
+
+async def test_a_start_that_fails_may_be_tried_again(app: TaskSystem) -> None:
+    with pytest.raises(InvalidOption):
+        async with app.running(database_url="no url"):
+            pytest.fail("it runs")
+    async with app.running():
+        pass
+
+
 async def test_another_url_serves_tests(file_url: str, autojump_clock: MockClock) -> None:
     app = TaskSystem(file_url)
     declared = app.task(echo)

@@ -308,6 +308,35 @@ async def test_the_channel_of_requests_is_as_good_as_submit(app: TaskSystem, aut
     assert sorted(task.result_data for task in tasks if task is not None) == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize("given", ["echo", None, {"task_type": "echo"}])
+async def test_what_is_no_request_is_refused(app: TaskSystem, given: Any) -> None:
+    app.task(echo)
+    async with app.running():
+        for ask in (lambda: app.submit(given), lambda: app.submit_many([given])):
+            with refused(InvalidOption, repr(given), "TaskRequest"):
+                await ask()
+
+
+@pytest.mark.parametrize("task_type", [None, 5, ["echo"]])
+async def test_a_task_type_that_is_no_text_is_refused(app: TaskSystem, task_type: Any) -> None:
+    app.task(echo)
+    async with app.running():
+        with refused(InvalidOption, "task_type", repr(task_type), "text"):
+            await app.submit(TaskRequest(task_type))
+
+
+async def test_nothing_sent_by_the_channel_harms_the_node(app: TaskSystem, autojump_clock: MockClock) -> None:
+    declared = app.task(echo)
+    bad: list[Any] = ["echo", None, TaskRequest(["echo"]), TaskRequest("echo", 5)]  # type: ignore[arg-type]  # as careless callers do
+    async with app.running(), app.events() as events:
+        async with app.requests() as requests:
+            for request in [*bad, declared.request("good")]:
+                requests.send_nowait(request)
+        seen = await collect(events, TaskEventType.COMPLETED)
+        assert sum(event.type is TaskEventType.REJECTED for event in seen) == len(bad)
+        assert all(child.restarts == 0 for child in app.tree())
+
+
 async def test_a_bad_request_on_the_channel_is_rejected_and_harms_no_other(
     app: TaskSystem, autojump_clock: MockClock
 ) -> None:

@@ -74,6 +74,12 @@ def test_a_call_that_does_not_fit_is_refused(args: tuple[Any, ...], kwargs: dict
     assert str(caught.value) == why
 
 
+@pytest.mark.parametrize("data", [["x"], "x", 5, None])
+def test_a_payload_that_is_no_mapping_is_refused(data: Any) -> None:
+    with pytest.raises(InvalidPayload, match=r"^task 'greet': the payload is .*; it should be a mapping of fields$"):
+        sign(greet).check(data)
+
+
 def test_fields_have_text_for_names() -> None:
     data: Any = {5: 1}
     with pytest.raises(InvalidPayload, match="has no field 5; fields have text for names"):

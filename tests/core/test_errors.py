@@ -57,6 +57,11 @@ def test_a_misspelt_task_type_gets_a_suggestion() -> None:
     assert did_you_mean("report", []) == ""
 
 
+@pytest.mark.parametrize("name", [None, 5, ["mail"]])
+def test_a_task_type_that_is_no_text_is_unknown_and_gets_no_suggestion(name: object) -> None:
+    assert str(UnknownTaskType.named(name, ["mail"])) == f"no task named {name!r} is declared"
+
+
 def test_a_task_that_is_not_stored_is_named() -> None:
     assert str(TaskNotFound.of("42")).startswith("no task '42' is stored; ")
 

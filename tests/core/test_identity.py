@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.core.identity import RANDOM_BITS, is_uuid, uuid7
+from actors.core.identity import RANDOM_BITS, is_uuid, stored_id, uuid7
 
 MILLISECONDS = st.integers(0, 2**48 - 1)
 BITS = st.integers(0, 2**RANDOM_BITS - 1)
@@ -46,3 +46,13 @@ def test_every_uuid_is_taken_and_other_text_is_not() -> None:
 @pytest.mark.parametrize("text", ["", "no", uuid4().hex, f"{{{uuid4()}}}", f"{uuid4()}\n", f"{uuid4()}0"])
 def test_text_in_another_form_is_no_uuid(text: str) -> None:
     assert not is_uuid(text)
+
+
+@pytest.mark.parametrize("value", [None, 5, ["x"], uuid4()])
+def test_what_is_no_text_is_no_uuid(value: object) -> None:
+    assert not is_uuid(value)
+
+
+def test_an_id_is_stored_in_lower_case() -> None:
+    made = uuid4()
+    assert stored_id(str(made).upper()) == str(made)

@@ -22,7 +22,7 @@ from actors.core.outcome import (
 )
 from actors.core.request import Claimed
 from actors.core.retry import RetryPolicy
-from actors.core.task import ErrorInfo, TaskStatus
+from actors.core.task import LATEST, ErrorInfo, TaskStatus
 
 NOW = 1_700_000_000.0
 POLICY = RetryPolicy(jitter=False, base_delay=2.0, never_on=(KeyError,))
@@ -81,6 +81,12 @@ def test_a_handler_may_say_when_it_is_tried_again() -> None:
     assert what(decided(Raised(Retry(after=50), INFO))) == (Transition.RETRY, AttemptOutcome.FAILED, NOW + 50)
     assert what(decided(Raised(Retry(), INFO))) == (Transition.RETRY, AttemptOutcome.FAILED, NOW + 4.0)
     assert what(decided(Raised(Retry(after=50), INFO), SPENT)) == (Transition.FAIL, AttemptOutcome.FAILED, None)
+
+
+def test_the_next_attempt_is_never_later_than_a_row_may_say() -> None:
+    late = attrs.evolve(TASK, retry_count=0)
+    for error in (Snooze(50), Retry(after=50), ValueError()):
+        assert decide(late, Raised(error, INFO), POLICY, LATEST - 1, 3.0, 0.5).due_at == LATEST
 
 
 @pytest.mark.parametrize("task", [TASK, SPENT])

@@ -69,6 +69,12 @@ def test_a_custom_delay_is_asked_for_each_retry_and_capped() -> None:
     assert [policy.delay(retry, 0.0) for retry in (1, 2, 3)] == [25, 50, 60]
 
 
+@pytest.mark.parametrize("given_back", [1e300, 10**400])
+def test_a_custom_delay_is_capped_however_long_it_is(given_back: float) -> None:
+    policy = RetryPolicy(strategy=RetryStrategy.CUSTOM, delay_for=lambda retry: given_back)
+    assert policy.delay(1, 0.0) == 60.0
+
+
 @pytest.mark.parametrize("given_back", [-1, math.nan, math.inf, "5", None, True])
 def test_a_custom_delay_that_is_no_time_is_refused(given_back: Any) -> None:
     policy = RetryPolicy(strategy=RetryStrategy.CUSTOM, delay_for=lambda retry: given_back)
@@ -104,11 +110,14 @@ def test_the_presets_are_what_they_say() -> None:
         {"max_retries": -1},
         {"max_retries": True},
         {"max_retries": 1.5},
+        {"max_retries": 1_000_001},
         {"strategy": "fixed"},
         {"base_delay": -0.1},
         {"base_delay": "1"},
         {"max_delay": math.nan},
         {"max_delay": math.inf},
+        {"max_delay": 1e10},
+        {"base_delay": 10**400},
         {"multiplier": 0.9},
         {"jitter": 1},
         {"retry_on_timeout": None},
@@ -143,6 +152,14 @@ def test_control_exceptions_refuse_what_is_no_time(seconds: Any) -> None:
     with pytest.raises(InvalidOption, match="seconds, 0 or more"):
         Retry(after=seconds)
     with pytest.raises(InvalidOption, match="seconds, 0 or more"):
+        Snooze(seconds)
+
+
+@pytest.mark.parametrize("seconds", [1e10, 10**400])
+def test_control_exceptions_refuse_times_over_a_hundred_years(seconds: float) -> None:
+    with pytest.raises(InvalidOption, match="at most 100 years"):
+        Retry(after=seconds)
+    with pytest.raises(InvalidOption, match="at most 100 years"):
         Snooze(seconds)
 
 

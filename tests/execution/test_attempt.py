@@ -56,6 +56,24 @@ async def raised(attempt: Attempt) -> Raised:
     return outcome
 
 
+class Mute(BaseException):
+    """An error that cannot say what it is."""
+
+    def __repr__(self) -> str:
+        raise ValueError
+
+    __str__ = __repr__
+
+
+class Notes(Exception):
+    """An error whose traceback cannot be made."""
+
+    def __getattribute__(self, name: str) -> object:
+        if name == "__notes__":
+            raise ValueError
+        return super().__getattribute__(name)
+
+
 @pytest.fixture(params=["coroutine", "thread"])
 def mode(request: pytest.FixtureRequest) -> str:
     """Each mode in turn."""
@@ -115,10 +133,22 @@ async def test_a_payload_that_no_longer_fits_fails_for_good_and_starts_nothing(m
         (SystemExit(3), "the handler called sys.exit(3)"),
         (BaseExceptionGroup("nursery", [SystemExit("bye")]), "the handler called sys.exit('bye')"),
         (BaseExceptionGroup("nursery", [ValueError(), SystemExit()]), "the handler called sys.exit(None)"),
-        (KeyboardInterrupt(), "the handler raised KeyboardInterrupt(), which is no Exception"),
-        (BaseException("panic"), "the handler raised BaseException('panic'), which is no Exception"),
+        (KeyboardInterrupt(), "the handler raised KeyboardInterrupt, which is no Exception"),
+        (GeneratorExit(), "the handler raised GeneratorExit, which is no Exception"),
+        (BaseExceptionGroup("nursery", [GeneratorExit()]), "the handler raised GeneratorExit, which is no Exception"),
+        (Mute(), "the handler raised Mute, which is no Exception"),
+        (BaseException("panic"), "the handler raised BaseException, which is no Exception"),
     ],
-    ids=["exit", "exit-in-a-nursery", "exit-beside-an-error", "interrupt", "no-exception"],
+    ids=[
+        "exit",
+        "exit-in-a-nursery",
+        "exit-beside-an-error",
+        "interrupt",
+        "generator-exit",
+        "generator-exit-in-a-nursery",
+        "mute",
+        "no-exception",
+    ],
 )
 async def test_what_would_end_the_process_fails_its_own_attempt_alone(
     mode: str, error: BaseException, words: str
@@ -127,11 +157,6 @@ async def test_what_would_end_the_process_fails_its_own_attempt_alone(
     assert isinstance(outcome.error, RuntimeError)
     assert outcome.info.message == words
     assert not outcome.final
-
-
-async def test_the_end_of_the_event_loop_is_not_the_handlers_own(mode: str) -> None:
-    with pytest.raises(GeneratorExit):
-        await Runs().attempt(in_mode(mode, raising(GeneratorExit()))).run()
 
 
 async def test_a_cancel_from_outside_does_not_reach_a_handler() -> None:
@@ -306,6 +331,22 @@ async def test_an_error_whose_message_cannot_be_made_is_kept_all_the_same() -> N
     outcome = await raised(Runs().attempt(in_mode("coroutine", raising(Mute()))))
     assert outcome.info.message == "<its message cannot be made: KeyError>"
     assert outcome.info.type.endswith("Mute")
+
+
+async def test_an_error_whose_traceback_cannot_be_made_is_kept_without_one(mode: str) -> None:
+    outcome = await raised(Runs().attempt(in_mode(mode, raising(Notes("noted")))))
+    assert (outcome.info.type, outcome.info.message) == ("Notes", "noted")
+    assert outcome.info.traceback == "the traceback cannot be made: ValueError"
+
+
+async def test_the_outcome_of_what_cannot_be_described_names_its_type(caplog: pytest.LogCaptureFixture) -> None:
+    outcome = Runs().attempt(trio.sleep_forever, attempt=2).unexplained(Mute())
+    assert isinstance(outcome, Raised)
+    assert (outcome.info.type, outcome.info.message, outcome.info.attempt) == (
+        "Mute", "an error that cannot be described", 2,
+    )  # fmt: skip
+    assert not outcome.final
+    assert "raised Mute, which cannot be described" in caplog.text
 
 
 async def test_an_attempt_shows_whose_it_is(caplog: pytest.LogCaptureFixture) -> None:

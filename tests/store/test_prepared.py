@@ -1,16 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 from sqlalchemy import bindparam, update
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from actors.store import schema
 from actors.store.faults import passing
-from actors.store.prepared import Prepared
+from actors.store.prepared import Prepared, Row
 from tests.store.world import World
 
 
@@ -20,6 +20,20 @@ def test_a_batch_tells_which_of_its_rows_took(world: World, broken: int) -> None
     statement = statement_on_running()
     wanted = [(row.seq if index % 13 != broken else -1,) for index, row in enumerate(rows)]
     assert statement.run_each(world.connection, wanted) == [seq > 0 for (seq,) in wanted]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_batch_of_one_kind_is_run_once(world: World, known: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = [(row.seq if known else -row.seq,) for row in world.running(40)]
+    statement, runs = statement_on_running(), []
+
+    def run_many(connection: Connection, rows: Sequence[Row]) -> int:
+        runs.append(rows)
+        return Prepared.run_many(statement, connection, rows)
+
+    monkeypatch.setattr(statement, "run_many", run_many)
+    assert statement.run_each(world.connection, wanted) == [known] * 40
+    assert runs == [wanted]
 
 
 def statement_on_running() -> Prepared:

@@ -57,6 +57,14 @@ def test_a_task_that_did_not_start_in_time_ends_with_an_error_that_says_so(world
     assert world.gauges() == world.counts()
 
 
+def test_a_retry_that_did_not_start_in_time_ends_with_an_error_that_is_true_of_it_too(world: World) -> None:
+    (row,) = world.running(expires_at=world.now + 5)
+    world.settle(world.change(row, Transition.RETRY))
+    world.now += 5
+    (expired,) = world.expire()
+    assert (str(expired.error), expired.error.attempt) == ("Expired: the task was not started in time", 1)
+
+
 def test_expiry_comes_in_batches_and_never_to_a_running_task(world: World) -> None:
     world.running(expires_at=world.now + 1)
     world.submitted(*["mail"] * 5, expires_at=world.now + 1)

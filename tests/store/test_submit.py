@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import attrs
 import pytest
-from sqlalchemy.engine import Engine
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
 
 from actors.core.lifecycle import Transition
 from actors.core.request import Receipt
@@ -90,9 +91,43 @@ def test_a_batch_is_larger_than_a_statement_may_have_parameters(world: World) ->
     assert world.gauges() == {"pending": 1200}
 
 
+def test_holders_of_keys_are_looked_up_together(world: World) -> None:
+    world.submitted("mail", "report", key="one")
+    held = {task_type: world.submitted(task_type, key="k")[0] for task_type in ("mail", "report")}
+    wanted = [world.new(task_type, key=key) for task_type in held for key in ["k", "one"] * 20]
+    queries: list[str] = []
+
+    def note(_c: Connection, _cursor: object, statement: str, *_: object) -> None:
+        queries.append(statement)
+
+    tally = rollups.Tally(world.node, world.now)
+    event.listen(world.connection, "before_cursor_execute", note)
+    receipts = tasks.submit(world.connection, wanted, tally)
+    event.remove(world.connection, "before_cursor_execute", note)
+    assert len(queries) == 3  # for the ids, and for the keys of each type
+    assert [receipt.task_id for receipt in receipts[::2]] == [held["mail"]] * 20 + [held["report"]] * 20
+    assert not any(receipt.created for receipt in receipts)
+
+
+def test_a_key_that_came_free_meanwhile_goes_to_one_task(world: World) -> None:
+    first, second = world.new(key="k"), world.new(key="k")
+    holders: dict[tuple[str, str | None], str] = {}
+    tally = rollups.Tally(world.node, world.now)
+    receipts = [tasks._held(world.connection, row, holders, tally) for row in (first, second)]
+    tally.store(world.connection)
+    assert receipts == [Receipt(first.task_id, True), Receipt(first.task_id, False)]
+    assert world.gauges() == world.counts() == {"pending": 1}
+
+
+def test_an_id_that_came_back_meanwhile_is_the_task_that_is_there(world: World) -> None:
+    (there,) = world.submitted("mail")
+    again = attrs.evolve(world.new(), task_id=there)
+    assert world.counted(lambda tally: tasks._held(world.connection, again, {}, tally)) == Receipt(there, False)
+
+
 def test_a_task_whose_rival_for_the_key_has_gone_meanwhile_goes_in(world: World) -> None:
     new = world.new(key="k")
-    assert world.counted(lambda tally: tasks._held(world.connection, new, tally)) == Receipt(new.task_id, created=True)
+    assert world.counted(lambda tally: tasks._held(world.connection, new, {}, tally)) == Receipt(new.task_id, True)
     assert world.gauges() == world.counts() == {"pending": 1}
 
 

@@ -24,6 +24,20 @@ def test_a_running_task_reads_back_in_full(world: World) -> None:
     assert (task.completed_at, task.expires_at, task.progress, task.result_data) == (None, None, None, None)
 
 
+def test_ids_are_found_in_upper_case_too(world: World) -> None:
+    (row,) = world.running(task_id="0190a0b0-0000-7000-8000-00000000000a")
+    world.settle(world.change(row, Transition.FAIL))
+    (later,) = world.submitted("mail")
+    loud = row.task_id.upper()
+    assert world.get(loud).task_id == row.task_id
+    assert len(views.attempts(world.connection, loud)) == 1
+    assert [ended.task_id for ended in views.ended_among(world.connection, [loud])] == [row.task_id]
+    assert views.known_among(world.connection, [loud]) == {row.task_id}
+    behind = views.page(world.connection, Filter(), 3, loud, newest_first=False)
+    assert [task.task_id for task in behind] == [later]
+    assert [found.task_id for found in world.cancel(loud)] == [row.task_id]
+
+
 @pytest.mark.parametrize("newest_first", [False, True])
 def test_pages_walk_through_all_tasks_once_and_in_order(world: World, newest_first: bool) -> None:
     submitted = world.submitted(*["mail"] * 7)

@@ -183,24 +183,66 @@ async def test_the_heart_renews_the_lease_with_its_snapshot(url: str) -> None:
     await database.close()
 
 
-async def test_the_look_out_sees_the_commits_of_others_and_not_its_own(url: str) -> None:
-    looked = trio.Event()
+class Watch:
+    """A look-out on *database*, and whether it has called since it was last asked."""
+
+    def __init__(self, database: ThreadedDatabase) -> None:
+        self.pauses: list[float] = []
+        self._database = database
+        self._looks = 0
+        self._look_out = LookOut(self._look)
+
+    def _look(self) -> None:
+        self._looks += 1
+
+    async def called(self) -> bool:
+        """Have it look; whether it called."""
+        before = self._looks
+        await self._database.write(lambda connection: self.pauses.append(self._look_out.tick(connection)))
+        await wait_all_tasks_blocked()
+        return self._looks > before
+
+
+async def test_the_look_out_calls_first_and_then_for_the_commits_of_others_and_not_for_its_own(url: str) -> None:
     database, other = ThreadedDatabase(url), ThreadedDatabase(url)
-    look_out = LookOut(looked.set)
-    ticks = []
-
-    def tick(connection: Connection) -> None:
-        ticks.append(look_out.tick(connection))
-
-    await database.write(tick)
+    watch = Watch(database)
+    assert await watch.called(), "what was written before the first look was missed"
+    assert not await watch.called()
     await database.write(sql("CREATE TABLE mine (n INTEGER)"))
-    await database.write(tick)
-    await wait_all_tasks_blocked()
-    before = looked.is_set()
+    assert not await watch.called()
     await other.write(sql("CREATE TABLE others (n INTEGER)"))
-    await database.write(tick)
-    await looked.wait()
-    assert not before
-    assert ticks == [0.05] * 3
+    assert await watch.called()
+    assert watch.pauses == [0.05] * 4
     await database.close()
     await other.close()
+
+
+class Wall:
+    """The time that the look-out sees: *stepped* seconds are added to the wall's."""
+
+    def __init__(self) -> None:
+        self.stepped = 0.0
+        self.steady = 0.0
+
+    def time(self) -> float:
+        return 1_700_000_000.0 + self.steady + self.stepped
+
+    def monotonic(self) -> float:
+        return self.steady
+
+
+async def test_the_look_out_calls_when_the_wall_clock_steps_forward_and_once(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wall = Wall()
+    monkeypatch.setattr("actors.system.heart.time", wall)
+    database = ThreadedDatabase(url)
+    watch = Watch(database)
+    await watch.called()
+    heard = []
+    for steady, step in ((100.0, 0.0), (0.05, 0.5), (0.05, 3600.0), (0.05, 0.0), (0.05, -7200.0), (0.05, 0.0)):
+        wall.steady += steady
+        wall.stepped += step
+        heard.append(await watch.called())
+    assert heard == [False, False, True, False, False, False]
+    await database.close()

@@ -107,15 +107,16 @@ async def test_what_two_lanes_were_to_start_whole_is_left_behind_in_neither(auto
 
 
 class ForgetfulDatabase(MemoryDatabase):
-    """Commits, and then loses the word of it, *lost* times."""
+    """Commits, and then loses the word of it: *error* is what comes instead, *lost* times."""
 
     lost = 0
+    error: Exception = fault(BUSY)
 
     async def write(self, operation: Callable[[Connection], T]) -> T:
         done = await super().write(operation)
         if self.lost:
             self.lost -= 1
-            raise fault(BUSY)
+            raise self.error
         return done
 
 
@@ -143,3 +144,34 @@ async def test_a_type_limit_holds_over_all_lanes_of_one_claim(autojump_clock: Mo
         await storage.handle.tell(desk.claim)
         await wait_all_tasks_blocked()
     assert len(desk.seqs) == 1
+
+
+@pytest.mark.parametrize("together_with", [0, 1], ids=["alone", "in a batch"])
+async def test_an_error_after_the_commit_strands_no_task(together_with: int, autojump_clock: MockClock) -> None:
+    world, database = World(), ForgetfulDatabase()
+    desk = Desk(world)
+    database.error = ValueError("not a fault that passes")
+    rows = [world.row() for _ in range(1 + together_with)]
+    async with alive("storage", world.make_storage(database)) as storage:
+        await storage.handle.tell(desk.claim)
+        await wait_all_tasks_blocked()
+        database.lost = 1
+        answers = await together(storage, *(Submit([row]) for row in rows))
+        assert [type(answer) for answer in answers] == ([list] * 2 if together_with else [ValueError])
+        await together(storage, Submit([world.row()]))
+    assert {row.task_id for row in rows} < {task.task_id for task in desk.brought}
+    held = database.look(lambda connection: leases.held_by(connection, "node-1"))
+    assert sorted(held) == sorted(world.running.leased.items())
+    assert len(held) == len(rows) + 1
+
+
+async def test_a_task_that_expires_is_claimed_even_in_a_quiet_lane(autojump_clock: MockClock) -> None:
+    world = World()
+    desk = Desk(world)
+    async with alive("storage", world.make_storage(world.database())) as storage:
+        await storage.handle.tell(desk.claim)
+        await wait_all_tasks_blocked()
+        row = attrs.evolve(world.row(), expires_at=world.clock.wall() + 60)
+        await together(storage, Submit([row]))
+    assert world.told[-1].express == frozenset()
+    assert [task.task_id for task in desk.brought] == [row.task_id]

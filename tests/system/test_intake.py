@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
+import pytest
+import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from actors.core.errors import UnknownTaskType
+from actors.core.errors import StorageUnavailable, UnknownTaskType
 from actors.core.events import TaskEventType
 from actors.core.request import NewTask, TaskRequest
+from actors.kernel import ActorCrashed
 from actors.system.intake import Intake
 from actors.system.messages import Submit
 from tests.system.world import World, alive
@@ -21,8 +26,8 @@ def prepare(world: World, request: TaskRequest) -> NewTask:
     return world.row()
 
 
-def make(world: World) -> Intake:
-    return Intake(partial(prepare, world), world.clock, world.subscribers, world.storage.handle)
+def make(world: World, how: Callable[[TaskRequest], NewTask] | None = None) -> Intake:
+    return Intake(how or partial(prepare, world), world.clock, world.subscribers, world.storage.handle)
 
 
 async def test_what_came_together_is_stored_together(autojump_clock: MockClock) -> None:
@@ -62,3 +67,58 @@ async def test_what_cannot_be_taken_is_told_as_rejected_and_the_rest_is_stored(a
     assert (event.task_id, event.task_type) == ("x", "wrok")
     assert event.data["error_type"] == "UnknownTaskType"
     assert "did you mean 'work'?" in event.data["error"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "names"),
+    [
+        (TaskRequest("work", task_id="x"), ("x", "work")),
+        (TaskRequest(["work"], task_id=5), ("", "")),  # type: ignore[arg-type]  # as careless callers do
+        ("work", ("", "")),
+        (None, ("", "")),
+    ],
+    ids=["a bug", "wrong types", "text", "nothing"],
+)
+async def test_a_request_on_which_anything_goes_wrong_is_rejected_alone(
+    request_: Any, names: tuple[str, str], autojump_clock: MockClock
+) -> None:
+    def fail(request: object) -> NewTask:
+        if request is request_:
+            raise AttributeError("no such thing")
+        return world.row()
+
+    world = World()
+    with world.subscribers.subscribe() as events, trio.fail_after(60):
+        async with alive("intake", lambda: make(world, fail)) as intake:
+            intake.handle.hint(request_)
+            intake.handle.hint(TaskRequest("work"))
+            (await world.storage.next()).answer([])
+            assert intake.handle.statistics().received == 2
+        rejected = events.receive_nowait()
+    assert rejected.type is TaskEventType.REJECTED
+    assert (rejected.task_id, rejected.task_type) == names
+    assert rejected.data == {"error": "no such thing", "error_type": "AttributeError"}
+
+
+@pytest.mark.parametrize("error", [StorageUnavailable("disk full"), ActorCrashed("twice"), OverflowError("too large")])
+async def test_a_batch_that_storage_does_not_take_is_rejected_and_the_next_one_is_stored(
+    error: Exception, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World()
+    with world.subscribers.subscribe() as events, trio.fail_after(60):
+        async with alive("intake", lambda: make(world)) as intake:
+            for _ in range(2):
+                intake.handle.hint(TaskRequest("work"))
+            submit = await world.storage.next()
+            assert isinstance(submit, Submit)
+            submit.fail(error)
+            rejected = [await events.receive() for _ in range(2)]
+            await intake.handle.tell(TaskRequest("work"))
+            (await world.storage.next()).answer([])
+            assert intake.handle.statistics().received == 3
+    assert [event.task_id for event in rejected] == [row.task_id for row in submit.rows]
+    assert {event.type for event in rejected} == {TaskEventType.REJECTED}
+    assert {event.data["error"] for event in rejected} == {str(error)}
+    assert [record.getMessage() for record in caplog.records] == [
+        f"2 requests that came by channel are not stored: {error}"
+    ]

@@ -13,6 +13,7 @@ from actors.core.lifecycle import Transition
 from actors.core.outcome import AttemptOutcome
 from actors.core.request import Receipt
 from actors.core.task import ErrorInfo, Progress, TaskStatus, moment
+from actors.execution.attempt import Attempt
 from actors.store.leases import Recovered
 from actors.store.settle import Settled
 from actors.store.tasks import Cancelled, Expired
@@ -130,6 +131,25 @@ async def test_a_thread_may_speak_too() -> None:
         await trio.to_thread.run_sync(attempt.context.progress, 0.5)
     await looked.wait()
     assert len(world.board.take()) == 2
+
+
+async def test_a_word_that_comes_while_the_board_is_emptied_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, looks, taken = World(), list[str](), list[int]()
+    world.board.look = lambda: looks.append("look")
+    first, late = world.attempt(1), world.attempt(2)
+
+    def take_first(attempt: Attempt) -> int:  # hashed just before the word is stored: there the other thread comes in
+        if not taken:
+            taken.append(late.task.seq)
+            taken[:] = [word.seq for word in world.board.take()]
+        return object.__hash__(attempt)
+
+    first.context.progress(0.5)
+    monkeypatch.setattr(Attempt, "__hash__", take_first)
+    late.context.progress(0.5)
+    assert taken == [1]
+    assert looks == ["look", "look"]
+    assert [word.seq for word in world.board.take()] == [2]
 
 
 async def test_words_that_json_cannot_keep_are_refused() -> None:

@@ -11,7 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from actors.core.errors import StorageUnavailable
 from actors.core.events import TaskEventType
 from actors.core.task import Progress
-from actors.system.messages import Cleanup, Committed, Fold, SetProgress, SoftTimedOut, Stuck
+from actors.system.messages import Cleanup, Committed, Fold, LookAtProgress, SetProgress, SoftTimedOut, Stuck
 from actors.system.monitor import CLEAN_BATCH, CLEAN_EVERY, CLEAN_FIRST_AFTER, DAY, Monitor, Retention
 from actors.system.transaction import Transaction
 from tests.system.world import AGING, World, alive
@@ -51,6 +51,18 @@ async def test_what_was_said_before_a_restart_is_stored_after_it(autojump_clock:
     world = World()
     world.attempt().context.progress(0.5)
     async with alive("monitor", lambda: make(world)):
+        message = await world.storage.next()
+    assert isinstance(message, SetProgress)
+
+
+async def test_progress_is_stored_though_the_hint_of_it_was_dropped(autojump_clock: MockClock) -> None:
+    world = World()
+    attempt = world.attempt()
+    async with alive("monitor", lambda: make(world)) as monitor:
+        await wait_all_tasks_blocked()
+        attempt.context.progress(0.5)
+        assert world.monitor.take_all() == [LookAtProgress()]
+        await monitor.handle.tell(SoftTimedOut(attempt))  # what the full mailbox was full of
         message = await world.storage.next()
     assert isinstance(message, SetProgress)
 

@@ -135,9 +135,21 @@ async def test_what_a_dead_node_ran_is_taken_back_by_what_the_recorder_says(path
             return [(task.seq, task.attempt) for task in transaction.claimed]
 
         (ran, _) = await found.database.write(claim_all)
-    Recorder(f"{path}-running").enter(*ran)
+    recorder = Recorder(f"{path}-running")
+    recorder.begin()
+    recorder.enter(*ran)
     async with opening(url, node="node-2") as after:
         assert after.recorder.before == {ran}
         assert after.recovery is not None
         assert [found.seq for found in after.recovery.recovered] == [1, 2]
         assert await after.database.write(lambda connection: leases.held_by(connection, "node-1")) == []
+
+
+async def test_an_opening_that_fails_keeps_what_the_recorder_says_for_the_next_one(path: Path) -> None:
+    url = f"sqlite:///{path}"
+    async with opening(url) as found:
+        found.recorder.enter(7, 2)
+        spoil = "UPDATE actors_version SET version = version + 1"
+        await found.database.write(lambda connection: connection.exec_driver_sql(spoil))
+    await refusal(url, SchemaMismatch)
+    assert Recorder(f"{path}-running").before == {(7, 2)}

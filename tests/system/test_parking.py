@@ -233,3 +233,18 @@ async def test_without_an_order_nothing_is_tried_and_what_stirs_is_remembered() 
     assert yard.store(yard.submit("thread")) == NONE
     yard.parking.park(Claim(lambda: ROOMS, yard.brought.extend))
     assert lanes(yard.store()) == ["thread"]
+
+
+async def test_beside_a_pause_nothing_is_tried_and_what_stirs_is_remembered() -> None:
+    yard = quiet()
+    assert yard.store(yard.submit("coroutine"), Pause("task_type", "work", True)) == NONE
+    assert lanes(yard.store()) == ["coroutine", "thread"]
+
+
+async def test_what_expires_is_claimed_and_not_started_unclaimed() -> None:
+    yard = quiet()
+    expiring = Submit([attrs.evolve(yard.row(), expires_at=1.0)])
+    chances = yard.store(expiring, yard.submit("thread"))
+    assert (lanes(chances), set(chances.express)) == (["coroutine"], {"thread"})
+    assert not expiring.may_start(frozenset({"coroutine"}))
+    assert not Submit([yard.row(), *expiring.rows]).may_start(frozenset({"coroutine"}))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -13,32 +15,38 @@ def path(tmp_path: Path) -> str:
     return str(tmp_path / "tasks.db-running")
 
 
-def test_after_a_kill_the_file_tells_whose_handlers_ran(path: str) -> None:
+def begun(path: str, places: int = 64) -> Recorder:
+    """A recorder that records."""
     recorder = Recorder(path)
+    recorder.begin(places)
+    return recorder
+
+
+def test_after_a_kill_the_file_tells_whose_handlers_ran(path: str) -> None:
+    recorder = begun(path)
     places = [recorder.enter(seq, attempt) for seq, attempt in ((1, 1), (2, 3), (3, 1))]
     recorder.leave(places[0])
     # no close: a killed process has no time for it
-    after = Recorder(path)
-    assert after.before == {(2, 3), (3, 1)}
+    assert begun(path).before == {(2, 3), (3, 1)}
     assert Recorder(path).before == frozenset()
 
 
 def test_it_grows_as_needed_and_forgets_nothing(path: str) -> None:
-    recorder = Recorder(path, places=2)
+    recorder = begun(path, places=2)
     for seq in range(1, 10):
         recorder.enter(seq, seq + 1)
     assert Recorder(path).before == {(seq, seq + 1) for seq in range(1, 10)}
 
 
 def test_places_are_used_again(path: str) -> None:
-    recorder = Recorder(path, places=2)
+    recorder = begun(path, places=2)
     for seq in range(1, 100):
         recorder.leave(recorder.enter(seq, 1))
     assert Path(path).stat().st_size == 32
 
 
 def test_a_file_that_was_cut_off_is_read_as_far_as_it_goes(path: str) -> None:
-    recorder = Recorder(path)
+    recorder = begun(path)
     recorder.enter(1, 1)
     recorder.enter(2, 1)
     recorder.close()
@@ -55,6 +63,83 @@ def test_a_database_in_memory_records_nothing() -> None:
 
 
 def test_closing_twice_is_fine(path: str) -> None:
-    recorder = Recorder(path)
+    recorder = begun(path)
     recorder.close()
     recorder.close()
+
+
+def test_what_stood_in_the_file_survives_until_recording_begins(path: str) -> None:
+    begun(path).enter(7, 2)
+    for _ in range(2):  # an opening that failed, and the next one
+        recorder = Recorder(path)
+        assert recorder.before == {(7, 2)}
+        recorder.close()
+    begun(path).close()
+    assert Recorder(path).before == frozenset()
+
+
+class Disk:
+    """One on which room is refused while it is full.
+
+    Attributes:
+        refused: how often it was.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, full: bool) -> None:
+        self.full = full
+        self.refused = 0
+        self._allocate = os.posix_fallocate
+        monkeypatch.setattr(os, "posix_fallocate", self._room)
+
+    def _room(self, file: int, offset: int, size: int) -> None:
+        if self.full:
+            self.refused += 1
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._allocate(file, offset, size)
+
+
+def test_on_a_full_disk_nothing_is_recorded_and_it_is_told_once(
+    path: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    Disk(monkeypatch, full=True)
+    recorder = begun(path)
+    for seq in (1, 2):
+        place = recorder.enter(seq, 1)
+        assert place == -1
+        recorder.leave(place)
+    recorder.close()
+    assert [record.message for record in caplog.records] == [
+        "running handlers are not recorded, so that a crash may go uncharged: No space left on device"
+    ]
+    assert Recorder(path).before == frozenset()
+
+
+def test_a_disk_that_fills_up_later_costs_only_what_does_not_fit(
+    path: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    disk = Disk(monkeypatch, full=False)
+    recorder = begun(path, places=2)
+    disk.full = True
+    places = [recorder.enter(seq, 1) for seq in (1, 2, 3, 4)]
+    assert places == [0, 1, -1, -1]
+    recorder.leave(places[2])
+    recorder.leave(places[0])
+    assert recorder.enter(5, 1) == 0
+    assert Recorder(path).before == {(2, 1), (5, 1)}
+    assert (disk.refused, len(caplog.records)) == (1, 1)
+
+
+def test_a_map_that_cannot_be_made_is_no_room_either(
+    path: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    recorder = begun(path, places=1)
+    recorder.enter(1, 1)
+    monkeypatch.setattr("actors.system.recorder.mmap.mmap", refuse)
+    assert recorder.enter(2, 1) == -1
+    monkeypatch.undo()
+    recorder.leave(0)
+    assert recorder.enter(3, 1) == 0
+    assert "Cannot allocate memory" in caplog.text

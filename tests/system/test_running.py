@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import Any, cast
 
 import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
 
-from actors.core.outcome import Finished, Outcome, Returned
+from actors.core.outcome import Finished, Outcome, Raised, Returned
 from actors.core.stop import StopReason
 from actors.execution.attempt import Attempt
 from actors.system.recorder import Recorder
-from actors.system.running import UNLIMITED, Running
+from actors.system.running import LAST_WAIT, UNLIMITED, Running
 from tests.execution.world import claimed, handler
 from tests.system.world import World, rest
 
@@ -137,6 +140,7 @@ async def test_a_handler_is_recorded_while_it_runs(tmp_path: Path) -> None:
         seen.append(Recorder(path).before)
 
     recorder = Recorder(path)
+    recorder.begin()
     world = World(handler(work), recorder=recorder)
     attempt = world.attempt(5, attempt=3)
     looked = trio.Event()
@@ -152,3 +156,78 @@ async def test_the_table_lists_all_that_run_in_every_lane() -> None:
     world = World(handler(rest), handler(lambda: None, "thread-work"))
     attempts = [world.attempt(1), world.attempt(2, task_type="thread-work", lane="thread")]
     assert list(world.running.attempts()) == attempts
+
+
+async def test_an_error_that_cannot_be_described_is_an_outcome_like_any_other() -> None:
+    class Mute:
+        def __repr__(self) -> str:
+            raise ValueError
+
+    async def leave() -> None:
+        sys.exit(cast(Any, Mute()))
+
+    world, ended = World(handler(leave)), trio.Event()
+    attempt = world.attempt()
+    lane = world.running.lanes["coroutine"]
+    lane.look = ended.set
+    world.running.start(attempt)
+    await ended.wait()
+    ((_, outcome),) = lane.outbox
+    assert isinstance(outcome, Raised)
+    assert outcome.info.message == "an error that cannot be described"
+
+
+async def shielded(go: trio.Event) -> None:
+    """Run on until *go*, whatever comes."""
+    with trio.CancelScope(shield=True):
+        await go.wait()
+
+
+async def test_the_last_step_of_a_stop_forces_all_and_waits_until_no_handler_runs(autojump_clock: MockClock) -> None:
+    ended: list[float] = []
+
+    async def slow() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(1)
+            ended.append(trio.current_time())
+
+    world = World(handler(slow))
+    attempt = world.attempt()
+    world.running.start(attempt)
+    await wait_all_tasks_blocked()
+    with trio.CancelScope() as scope:
+        scope.cancel()  # what ends the service does not cut this short
+        await world.running.end_all()
+    assert ended == [trio.current_time()]
+    assert list(world.running.lanes["coroutine"].outbox) == [(attempt, Returned())]
+
+
+async def test_the_last_step_of_a_stop_waits_two_seconds_at_most_for_all_lanes_together(
+    autojump_clock: MockClock,
+) -> None:
+    go = trio.Event()
+
+    async def deaf() -> None:
+        await shielded(go)
+
+    world = World(handler(deaf))
+    world.running.start(world.attempt())
+    await wait_all_tasks_blocked()
+    begun = trio.current_time()
+    for _ in range(2):  # once, and after it was waited for once
+        await world.running.end_all()
+        assert trio.current_time() - begun == LAST_WAIT
+    go.set()
+
+
+async def test_the_hard_stage_comes_to_all_lanes_at_once_and_once(autojump_clock: MockClock) -> None:
+    world = World(handler(rest), handler(rest, "other"))
+    attempts = [world.attempt(1), world.attempt(2, task_type="other", lane="thread")]
+    first = world.running.begin_hard_stop()
+    await trio.sleep(1)
+    assert world.running.begin_hard_stop() == first == trio.current_time() - 1 + LAST_WAIT
+    assert [attempt.cut_off() for attempt in attempts] == [Returned()] * 2
+    assert [attempt.stopping for attempt in attempts] == [StopReason.SHUTDOWN] * 2

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import attrs
 import pytest
@@ -12,6 +15,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors.core.errors import StorageUnavailable
 from actors.core.request import Claimed
+from actors.kernel import Child, Limits, supervise
 from actors.store import leases, views
 from actors.store.connection import Connection
 from actors.system.board import Word
@@ -30,9 +34,10 @@ from actors.system.messages import (
     Submit,
     Withdraw,
 )
+from actors.system.storage import LONGEST_PAUSE
 from actors.system.transaction import Transaction, Write, run
 from tests.execution.world import handler
-from tests.system.world import AGING, Desk, World, alive, rest, together
+from tests.system.world import AGING, Desk, MemoryDatabase, World, alive, rest, together
 
 
 @attrs.frozen
@@ -332,3 +337,80 @@ async def test_an_error_of_a_query_goes_to_its_asker(autojump_clock: MockClock) 
         with pytest.raises(KeyError):
             await storage.handle.ask(Read(fail))
         assert await storage.handle.ask(Read(lambda _: 7)) == 7
+
+
+@asynccontextmanager
+async def uncrashable(world: World, database: MemoryDatabase) -> AsyncIterator[Child[Any]]:
+    """A Storage whose first crash fails the test."""
+    storage: Child[Any] = Child("storage", world.make_storage(database))
+    async with supervise([storage], limits=Limits(restarts=0)):
+        yield storage
+
+
+async def test_a_fault_that_passes_at_the_start_is_waited_out(autojump_clock: MockClock) -> None:
+    world = World()
+    database = world.database()
+    database.faults = [fault(BUSY), fault(FULL), None, fault(BUSY)]
+    begun = trio.current_time()
+    async with uncrashable(world, database) as storage:
+        assert trio.current_time() - begun == pytest.approx(0.01 + 0.02 + 0.01)
+        assert await storage.handle.ask(Submit([world.row()]))
+
+
+async def test_a_fault_that_passes_while_others_words_are_looked_at_is_waited_out(autojump_clock: MockClock) -> None:
+    world = World()
+    database = world.database()
+    async with uncrashable(world, database) as storage:
+        world.scheduler.take_all()
+        database.faults = [fault(BUSY)] * 3
+        await storage.handle.tell(LookOutside())
+        await trio.sleep(1)
+        assert world.scheduler.take_all() == [LookForWork()]
+
+
+async def test_a_look_that_was_given_up_is_made_up_for_with_the_next_message(autojump_clock: MockClock) -> None:
+    world = World()
+    database = world.database()
+    async with uncrashable(world, database) as storage:
+        world.scheduler.take_all()
+        database.faults = [fault(FULL)] * 1000
+        await storage.handle.tell(LookOutside())
+        await trio.sleep(20)
+        database.faults = []
+        assert world.scheduler.take_all() == []
+        await storage.handle.ask(Submit([world.row()]))
+        assert LookForWork() in world.scheduler.take_all()
+
+
+async def test_a_fault_that_stays_holds_a_stop_up_for_two_seconds_past_the_grace_time(
+    autojump_clock: MockClock,
+) -> None:
+    world = World()
+    database = world.database()
+    async with uncrashable(world, database) as storage:
+        database.faults = [fault(BUSY)] * 1000
+        begun = trio.current_time()
+        world.running.begin_stop(begun + 0.5)
+        (answer,) = await together(storage, Submit([world.row()]))
+        waited = trio.current_time() - begun
+        before = database.writes
+        (later,) = await together(storage, Submit([world.row()]))
+        assert (type(later), database.writes) == (StorageUnavailable, before), "it was tried once more"
+    assert isinstance(answer, StorageUnavailable)
+    assert 2.5 <= waited <= 2.5 + LONGEST_PAUSE
+    assert f"for {waited:g} s" in str(answer)
+
+
+@pytest.mark.parametrize("beside_a_pause", [False, True])
+async def test_nothing_of_a_paused_type_starts_out_of_the_batch_that_pauses_it(
+    beside_a_pause: bool, autojump_clock: MockClock
+) -> None:
+    world = World(handler(rest), handler(rest, "mail"))
+    desk = Desk(world)
+    pause = [Pause("task_type", "work", True)] if beside_a_pause else []
+    async with alive("storage", world.make_storage(world.database())) as storage:
+        await storage.handle.tell(desk.claim)
+        await wait_all_tasks_blocked()
+        await together(storage, Submit([world.row()]), *pause, Submit([world.row("mail"), world.row()]))
+        await wait_all_tasks_blocked()
+    assert sorted(task.task_type for task in desk.brought) == ["mail"] + ["work"] * (0 if beside_a_pause else 2)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import trio
 
+from actors.core.errors import InvalidOption
 from actors.core.events import TaskEvent, TaskEventType
 from actors.core.task import moment
 from actors.system.subscribers import BUFFER, Subscribers
@@ -75,3 +79,39 @@ async def test_the_end_of_events_ends_every_channel() -> None:
         subscribers.close()
         with pytest.raises(trio.EndOfChannel):
             await receive.receive()
+
+
+@pytest.mark.parametrize(
+    "types",
+    [
+        lambda: TaskEventType.COMPLETED,
+        lambda: [TaskEventType.COMPLETED],
+        lambda: (kind for kind in TaskEventType if kind is TaskEventType.COMPLETED),
+    ],
+    ids=["one", "list", "generator"],
+)
+async def test_types_may_be_one_or_any_number_given_once(types: Callable[[], Any]) -> None:
+    subscribers = Subscribers([])
+    wanted = event(TaskEventType.COMPLETED)
+    with subscribers.subscribe(types=types()) as receive:
+        for one in (event(), wanted, event(), wanted):
+            subscribers.publish(one)
+        subscribers.close()
+        assert [one async for one in receive] == [wanted, wanted]
+
+
+@pytest.mark.parametrize("types", ["completed", ["completed"], [TaskEventType.COMPLETED, [1]], [], 5])
+async def test_types_that_are_no_event_types_are_refused_at_once(types: Any) -> None:
+    subscribers = Subscribers([])
+    with pytest.raises(InvalidOption, match=r"^types is .*; it should be event types, such as .*$"):
+        subscribers.subscribe(types=types).__enter__()
+    assert not subscribers
+
+
+async def test_an_event_after_the_end_of_events_reaches_nobody_and_raises_nothing() -> None:
+    subscribers = Subscribers([])
+    with subscribers.subscribe() as receive:
+        subscribers.close()
+        subscribers.publish(event())
+        with pytest.raises(trio.EndOfChannel):
+            receive.receive_nowait()

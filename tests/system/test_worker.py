@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +19,9 @@ from actors.core.stop import StopReason
 from actors.execution.handler import Handler
 from actors.kernel import Child, supervise
 from actors.system.messages import Failed, LookAgain, Run, SetProgress, Settle, Stuck
-from actors.system.worker import LAST_WAIT, REPEAT_AFTER, Outbox, Tools, Worker
+from actors.system.recorder import Recorder
+from actors.system.running import LAST_WAIT
+from actors.system.worker import REPEAT_AFTER, Outbox, Tools, Worker
 from tests.execution.world import handler
 from tests.system.world import PATIENT, World, answer_all, rest
 
@@ -298,3 +302,49 @@ async def test_a_thread_that_is_left_behind_is_told_as_stuck_and_frees_its_slot(
         go.set()
         await ended.wait()
     assert shop.lane.stuck == set()
+
+
+async def test_a_thread_that_is_left_behind_stays_recorded_until_it_ends(tmp_path: Path) -> None:
+    def deaf() -> None:
+        trio.from_thread.run_sync(begun.set)
+        go.wait(10)
+
+    begun, go, ended = trio.Event(), threading.Event(), trio.Event()
+    shop, path = Shop(handler(deaf), lane="thread"), str(tmp_path / "running")
+    shop.world.running.recorder = Recorder(path)
+    shop.world.running.recorder.begin()
+    shop.world.running.look_for_room = ended.set
+    async with shop.open() as worker:
+        await worker.handle.tell(shop.take(1, lane="thread"))
+        await begun.wait()
+        (attempt,) = shop.lane.running.values()
+        attempt.force(StopReason.CANCEL)
+        assert await shop.world.monitor.next() == Stuck(attempt)
+        shop.store()
+        assert Recorder(path).before == {(1, 1)}
+        go.set()
+        await ended.wait()
+    assert Recorder(path).before == frozenset()
+
+
+async def test_a_lane_that_is_done_leaves_the_others_their_grace_time(autojump_clock: MockClock) -> None:
+    shop, other = Shop(handler(rest)), World().running.lanes["coroutine"]
+    shop.world.running.lanes["other"] = other
+    attempt = shop.world.attempt(7)
+    other.running[7] = shop.lane.running.pop(7)
+    async with shop.open(grace=30.0):
+        await wait_all_tasks_blocked()
+    assert attempt.stopping is StopReason.SHUTDOWN
+    assert not attempt.over
+    assert shop.world.running.begin_hard_stop() == trio.current_time() + LAST_WAIT  # only now
+    shop.world.running.leased.clear()
+
+
+async def test_a_drain_without_a_storage_ends_all_the_same(autojump_clock: MockClock) -> None:
+    shop = Shop(handler(rest))
+    async with shop.open(grace=30.0, answering_after=math.inf) as worker:
+        await worker.handle.tell(shop.take(1))
+        await wait_all_tasks_blocked()
+        shop.world.storage.stop()
+    assert worker.dead_letters == ()
+    assert shop.lane.running == {}
