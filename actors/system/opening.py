@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Final
 
 import attrs
 import trio
@@ -19,6 +20,10 @@ from .clock import Clock
 from .database import Database, InlineDatabase, ThreadedDatabase
 from .recorder import Recorder
 from .transaction import Transaction
+
+PATIENCE: Final = 5.0
+"""Seconds for which a fault that may pass is waited out when the database is opened."""
+PAUSE: Final = 0.1
 
 
 @attrs.frozen
@@ -76,13 +81,19 @@ async def opened(url: str, node: str, *, work: bool, aging: float, lease: float)
 
 
 async def _prepared(url: str, database: Database, operation: partial[Transaction | None]) -> Transaction | None:
-    try:
-        return await database.write(operation)
-    except ActorsError:
-        raise
-    except Exception as error:
-        reason = passing(error) or str(error).splitlines()[0]
-        raise StorageUnavailable(f"the database {shown(url)} could not be opened: {reason}") from error
+    """Run *operation*; wait a while for another process that holds the write lock."""
+    give_up_at = trio.current_time() + PATIENCE
+    while True:
+        try:
+            return await database.write(operation)
+        except ActorsError:
+            raise
+        except Exception as error:
+            reason = passing(error)
+            if reason is None or trio.current_time() >= give_up_at:
+                words = reason or str(error).splitlines()[0]
+                raise StorageUnavailable(f"the database {shown(url)} could not be opened: {words}") from error
+        await trio.sleep(PAUSE)
 
 
 def _prepare(

@@ -378,8 +378,9 @@ async def test_a_look_that_was_given_up_is_made_up_for_with_the_next_message(aut
         await trio.sleep(20)
         database.faults = []
         assert world.scheduler.take_all() == []
-        await storage.handle.ask(Submit([world.row()]))
-        assert LookForWork() in world.scheduler.take_all()
+        for looks in (1, 0):
+            await storage.handle.ask(Submit([world.row()]))
+            assert world.scheduler.take_all().count(LookForWork()) == looks
 
 
 async def test_a_fault_that_stays_holds_a_stop_up_for_two_seconds_past_the_grace_time(
