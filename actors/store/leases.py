@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
@@ -144,7 +145,8 @@ def recover(
     """
     rows = [_Left(*row) for row in _left.fetch(connection)]
     ran = {(row.seq, row.attempt) for row in rows} & set(started)
-    fates = [_fate(row, (row.seq, row.attempt) in ran, len(ran) - 1, now) for row in rows]
+    at_work = Counter(row.node for row in rows)
+    fates = [_fate(row, (row.seq, row.attempt) in ran, at_work[row.node] - 1, now) for row in rows]
     _recover.run_many(connection, [_new_values(fate, now, aging) for fate in fates])
     keep_attempts(connection, [_attempt_row(fate, now) for fate in fates])
     for fate in fates:

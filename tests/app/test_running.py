@@ -17,6 +17,7 @@ from actors.errors import (
     NotRunning,
 )
 from tests.app.world import HOUR, file_exists, refused
+from tests.waiting import until
 
 
 async def echo(text: str = "") -> str:
@@ -115,13 +116,11 @@ async def test_of_two_that_enter_at_once_one_runs(app: TaskSystem, file_url: str
         except InvalidOption as refusal:
             refusals.append(str(refusal))
 
-    with trio.fail_after(10):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(enter)
-            nursery.start_soon(enter)
-            while len(entered) + len(refusals) < 2:
-                await trio.lowlevel.checkpoint()
-            both.set()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(enter)
+        nursery.start_soon(enter)
+        await until(lambda: len(entered) + len(refusals) == 2)
+        both.set()
     assert entered == [app]
     assert refusals == ["this task system runs already; one TaskSystem is one node"]
     async with app.running():

@@ -13,6 +13,7 @@ import actors
 from actors import Settings, StopReason, StopRequested, TaskContext, TaskEventType, TaskStatus, TaskSystem
 from actors.errors import TaskTimedOut
 from tests.app.world import all_ended, collect
+from tests.waiting import until
 
 SOON = 10.0
 """Seconds within which everything here has happened, on a machine that is busy."""
@@ -110,8 +111,7 @@ async def test_a_thread_that_ignores_its_limit_is_recorded_and_its_slot_gets_a_f
             assert TaskEventType.STUCK in [event.type for event in told]
             assert app.metrics().lanes["single"].stuck == 1
             release.set()
-            while app.metrics().lanes["single"].stuck:
-                await trio.lowlevel.checkpoint()
+            await until(lambda: not app.metrics().lanes["single"].stuck)
             lane = app.metrics().lanes["single"]
             assert (lane.running, lane.free) == (0, 1)
             assert (await ticket.wait()).status is TaskStatus.TIMEOUT

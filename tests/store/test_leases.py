@@ -56,6 +56,13 @@ def test_handlers_that_ran_in_company_are_seen_but_not_charged(world: World) -> 
     assert [(row.crashes_seen, row.alone) for row in again] == [(1, 0)] * 3
 
 
+def test_one_whose_handler_has_ended_is_company_until_its_outcome_is_stored(world: World) -> None:
+    still = world.running(3)[0]
+    world.recover(attempts_of(still))
+    assert world.get(still.task_id).crash_count == 0
+    assert [(row.crashes_seen, row.alone) for row in world.claim() if row.seq == still.seq] == [(1, 0)]
+
+
 def test_after_two_crashes_in_company_each_runs_alone(world: World) -> None:
     rows = world.running(3)
     for _ in range(2):

@@ -18,6 +18,7 @@ from actors.errors import NotRunning, SystemFailed
 from actors.system.monitor import Monitor
 from actors.system.storage import Storage
 from actors.system.worker import Worker
+from tests.waiting import until
 from tests.whole.table import File
 
 GRACE = 0.5
@@ -131,8 +132,7 @@ class Deaf:
         """Have one run in each lane."""
         for each in self._types:
             await each.submit()
-        while self.running < len(self._types):
-            await trio.lowlevel.checkpoint()
+        await until(lambda: self.running == len(self._types))
 
 
 LANES = ("first", "second", "third", "fourth")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import trio
 
 from actors import RetryPolicy, Settings, TaskContext, TaskEventType, TaskSystem, Ticket
+from tests.waiting import until
 from tests.whole.table import File
 
 THREADS = 40
@@ -85,12 +85,3 @@ class Crowd:
         for name, lane in self.app.metrics().lanes.items():
             assert (lane.running, lane.free, lane.stuck) == (0, lane.slots, 0), name
         assert not self.app.running_node.running.leased
-
-
-async def until(condition: Callable[[], bool], within: float = 15.0) -> float:
-    """Wait for what this process will bring about; the seconds that it took."""
-    began = time.monotonic()
-    with trio.fail_after(within):
-        while not condition():  # noqa: ASYNC110  # it may be anything, the rows in the file among them
-            await trio.sleep(0.002)
-    return time.monotonic() - began

@@ -19,7 +19,8 @@ from actors.system.scheduler import Scheduler
 from actors.system.storage import Storage
 from actors.system.timeout import Timeout
 from actors.system.worker import Worker
-from tests.whole.crowd import Crowd, until
+from tests.waiting import until
+from tests.whole.crowd import Crowd
 from tests.whole.table import File
 
 KINDS: dict[str, type[Actor[Any]]] = {

@@ -10,7 +10,8 @@ import trio
 from actors import TaskContext, TaskEventType, TaskStatus, TaskSystem
 from actors.system import supervisor
 from actors.system.subscribers import BUFFER
-from tests.whole.crowd import Crowd, until
+from tests.waiting import until
+from tests.whole.crowd import Crowd
 from tests.whole.table import File
 
 SMALL = 4

@@ -14,7 +14,8 @@ from actors import TaskStatus, errors
 from actors.system import opening
 from actors.system.clock import Clock
 from actors.system.worker import Worker
-from tests.whole.crowd import THREADS, Crowd, until
+from tests.waiting import until
+from tests.whole.crowd import THREADS, Crowd
 from tests.whole.table import File
 
 RACES = 200

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import trio
 
 from actors import Settings, TaskContext, TaskEventType, TaskSystem
-from tests.whole.crowd import until
+from tests.waiting import until
 from tests.whole.process import Program, poll
 from tests.whole.table import File, result
 

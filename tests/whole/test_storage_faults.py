@@ -15,7 +15,8 @@ from actors import errors
 from actors.store.engine import make_engine
 from actors.system import database, supervisor
 from actors.system.storage import Storage
-from tests.whole.crowd import Crowd, until
+from tests.waiting import until
+from tests.whole.crowd import Crowd
 from tests.whole.process import Program
 from tests.whole.table import File
 
