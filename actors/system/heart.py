@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Final
@@ -12,6 +13,8 @@ from ..store import leases
 from ..store.connection import Connection
 from ..store.outside import data_version
 
+logger = logging.getLogger("actors.system")
+
 BEAT_SECONDS: Final = 2.0
 LOOK_SECONDS: Final = 0.05
 JUMP_SECONDS: Final = 1.0
@@ -20,16 +23,29 @@ JUMP_SECONDS: Final = 1.0
 class Heart:
     """Renews the leases of all that the node runs with one row, from the writer's own thread.
 
-    So they are renewed while the event loop is blocked. The snapshot, JSON text, is stored along with it.
+    So they are renewed while the event loop is blocked. A snapshot of the node goes along with it; it is made in the
+    loop between two beats, so that it is up to two beats old, and says how old.
+
+    Args:
+        describe: makes the snapshot, JSON text; called in the event loop.
     """
 
-    def __init__(self, node: str, lease_seconds: float, wall: Callable[[], float]) -> None:
+    def __init__(self, node: str, lease_seconds: float, wall: Callable[[], float], describe: Callable[[], str]) -> None:
         self._node = node
         self._lease = lease_seconds
         self._wall = wall
+        self._describe = describe
+        self._token = trio.lowlevel.current_trio_token()
         self.snapshot: str | None = None
         self.beat_at = 0.0
         """When the lease was last renewed, in epoch seconds."""
+
+    def look(self) -> None:
+        """Make a new snapshot; to be called in the event loop, which an error must not leave."""
+        try:
+            self.snapshot = self._describe()
+        except Exception:
+            logger.warning("this node could not be described; others see it as it was before", exc_info=True)
 
     def tick(self, connection: Connection) -> float:
         """Renew; seconds until the next time."""
@@ -37,6 +53,7 @@ class Heart:
         with connection.begin():
             leases.renew(connection, self._node, now, now + self._lease, self.snapshot)
         self.beat_at = now
+        self._token.run_sync_soon(self.look, idempotent=True)
         return min(BEAT_SECONDS, self._lease / 3)
 
 

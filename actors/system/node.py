@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
+import attrs
 import trio
 
+from .. import __version__
 from ..core.errors import NotRunning, StorageUnavailable
 from ..core.events import TaskEvent, TaskEventType
 from ..core.identity import stored_id
 from ..core.request import NewTask, Receipt, TaskRequest
+from ..core.stored import plain_text
 from ..core.task import Attempt, Task
 from ..kernel import ActorCrashed, ActorStopped, Ask, ChildSnapshot, Handle, Tree
 from ..store import views
@@ -147,6 +150,11 @@ class Node:
     def snapshot(self) -> list[ChildSnapshot]:
         """The live supervision tree."""
         return list(self.tree.snapshot())
+
+    def description(self) -> str:
+        """The live figures as JSON text, for other processes: the node's row carries it."""
+        shown = attrs.asdict(self.metrics())
+        return plain_text({"at": self.clock.wall(), "version": __version__, "work": self.work, **shown})
 
     def metrics(self) -> Metrics:
         """Live figures, without I/O."""

@@ -115,7 +115,7 @@ class _Parts:
         self.subscribers = Subscribers(plan.callbacks)
         self.board = Board(self.clock.wall)
         self.meter = Meter(trio.current_time())
-        self.heart = Heart(name, plan.lease, time.time)
+        self.heart = Heart(name, plan.lease, time.time, lambda: self.node.description())
         self._waiters = Waiters()
         self._make_children()
         self.node = Node(
@@ -161,6 +161,7 @@ class _Parts:
         if isinstance(self._opened.database, ThreadedDatabase):
             look = self.storage.handle
             self._opened.database.every(LookOut(lambda: look.hint(LookOutside())).tick)
+            self.heart.look()
             self._opened.database.every(self.heart.tick)
 
     def begin_stop(self) -> None:

@@ -18,6 +18,7 @@ from actors.store.engine import make_engine
 from actors.system.database import ConnectionThread, InlineDatabase, ThreadedDatabase
 from actors.system.heart import Heart, LookOut
 from tests.system.world import MEMORY
+from tests.waiting import until
 
 
 def sql(text: str) -> Callable[[Connection], Any]:
@@ -166,8 +167,14 @@ async def test_the_heart_renews_the_lease_with_its_snapshot(url: str) -> None:
     database = ThreadedDatabase(url)
     await database.write(schema.create)
     await database.write(lambda connection: leases.register(connection, "node-1", 100.0, 115.0, working=True))
-    heart, pauses = Heart("node-1", 15.0, lambda: 107.0), list[float]()
-    heart.snapshot = '{"running":1}'
+    described, pauses = list[str](), list[float]()
+
+    def describe() -> str:
+        described.append("again")
+        return '{"running":1}'
+
+    heart = Heart("node-1", 15.0, lambda: 107.0, describe)
+    heart.look()
     token, beat = trio.lowlevel.current_trio_token(), trio.Event()
 
     def tick(connection: Connection) -> float:
@@ -180,7 +187,17 @@ async def test_the_heart_renews_the_lease_with_its_snapshot(url: str) -> None:
     assert await database.write(leases.snapshots) == [("node-1", 107.0, '{"running":1}')]
     assert heart.beat_at == 107.0
     assert pauses == [2.0]
+    await until(lambda: described == ["again"] * 2)  # for the next beat
     await database.close()
+
+
+async def test_a_node_that_cannot_be_described_lives_on_as_it_was(caplog: pytest.LogCaptureFixture) -> None:
+    texts = iter(['{"running":1}'])
+    heart = Heart("node-1", 15.0, lambda: 107.0, lambda: next(texts))
+    heart.look()
+    heart.look()
+    assert heart.snapshot == '{"running":1}'
+    assert "could not be described" in caplog.text
 
 
 class Watch:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from actors import __version__
 from actors.core.events import TaskEvent, TaskEventType
 from actors.core.request import NewTask
 from actors.execution.handler import Handler
@@ -75,3 +77,14 @@ async def test_a_callback_listens_all_the_time(autojump_clock: MockClock) -> Non
     assert [event.type for event in events] == [
         TaskEventType.SUBMITTED, TaskEventType.STARTED, TaskEventType.COMPLETED
     ]  # fmt: skip
+
+
+async def test_a_node_describes_itself_as_json_whatever_its_errors_say(autojump_clock: MockClock) -> None:
+    async with running(plan()) as node:
+        await run_one(node)
+        slot = node.tree._slots[0]
+        slot.last_error = ValueError("half a character: \ud800")
+        found = orjson.loads(node.description())
+        assert found["mailboxes"]["storage"]["last_error"] == "ValueError: half a character: \\ud800"
+        assert found["mailboxes"]["storage"]["state"] == "running"
+        assert (found["work"], found["version"], found["at"]) == (True, __version__, node.clock.wall())

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
+import orjson
 import pytest
 import trio
 
 from actors import Settings, TaskContext, TaskStatus, TaskSystem, errors
+from tests.waiting import until
 from tests.whole.process import Program, poll
 from tests.whole.table import File
 
@@ -62,6 +65,24 @@ async def test_what_another_process_submits_starts_within_100_ms(client: Client,
         assert await ticket.result() == 2 * number
     print(f"\nstarted after p50 {sorted(delays)[TRIES // 2]:.3f} s, max {max(delays):.3f} s")
     assert sorted(delays)[TRIES // 2] < NOTICED_WITHIN
+
+
+async def test_another_process_sees_what_the_working_node_says_of_itself(
+    client: Client, worker: Program, file: File
+) -> None:
+    await client.endless.submit()
+    await line(worker, "started")
+
+    def description() -> dict[str, Any]:
+        (row,) = file.rows("SELECT snapshot FROM actors_node WHERE working = 1")
+        found: dict[str, Any] = orjson.loads(row["snapshot"])
+        return found
+
+    await until(lambda: description()["running_by_type"] == {"endless": 1})
+    found = description()
+    assert found["lanes"]["coroutine"]["running"] == 1
+    assert [found["mailboxes"][name]["state"] for name in ("storage", "worker:coroutine", "intake")] == ["running"] * 3
+    assert time.time() - found["at"] < 5.0
 
 
 async def test_a_cancel_by_another_process_stops_what_runs_within_100_ms(client: Client, worker: Program) -> None:
