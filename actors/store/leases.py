@@ -59,7 +59,12 @@ class _Left(NamedTuple):
 
 
 _left = Prepared(
-    lambda _: select(*(task.c[name] for name in _Left._fields)).where(running).order_by(task.c.seq).with_for_update(),
+    lambda _: (
+        select(*(task.c[name] for name in _Left._fields))
+        .where(running)
+        .order_by(task.c.node, task.c.seq)  # as the index of running tasks has them: by seq alone is a walk of all rows
+        .with_for_update()
+    ),
     (),
 )
 _recover = Prepared(

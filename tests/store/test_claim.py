@@ -10,7 +10,7 @@ from sqlalchemy.engine import Engine
 
 from actors.core.lifecycle import Transition
 from actors.core.priority import rank
-from actors.store import claim
+from actors.store import claim, leases
 from tests.store.world import AGING, TYPES, World, ids, room
 
 
@@ -223,8 +223,10 @@ def test_blocked_and_future_tasks_at_the_head_of_the_queue_are_not_touched(world
     assert ids(world.claim(room(5))) == submitted[:5]
 
 
-@pytest.mark.parametrize("statement", [claim._promote, claim._first_due, claim._first_expiry, claim._suspects])
-def test_what_the_scheduler_asks_again_and_again_reads_only_its_index(world: World, statement: Any) -> None:
+@pytest.mark.parametrize(
+    "statement", [claim._promote, claim._first_due, claim._first_expiry, claim._suspects, leases._left]
+)
+def test_what_is_asked_again_and_again_or_at_a_restart_reads_only_its_index(world: World, statement: Any) -> None:
     world.submit(*(world.new("mail") for _ in range(2000)), *(world.new(due=world.now + 9) for _ in range(100)))
     assert not reads_whole_table(explained(world, statement))
 
