@@ -1,4 +1,4 @@
-"""TaskSystem: declare, run, submit, look, steer.
+"""TaskSystem: declare, run, submit; `desk.py` has what looks and steers.
 
 Nothing here imports trio or SQLAlchemy before it runs: modules with handlers are imported in places that need neither.
 """
@@ -6,10 +6,8 @@ Nothing here imports trio or SQLAlchemy before it runs: modules with handlers ar
 from __future__ import annotations
 
 import inspect
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 
 from .core import options
@@ -17,34 +15,27 @@ from .core.errors import (
     InvalidOption,
     NotRunning,
     SystemFailed,
-    TaskNotFound,
 )
 from .core.request import TaskRequest
-from .core.task import Attempt, ExecutionMode, Task, TaskPriority, TaskStatus
+from .core.task import ExecutionMode, TaskPriority
 from .declare import UNSET, Declaration, DeclaredTask, Decorator, Unset
+from .desk import DAY, Desk
 from .execution.context import TaskContext
-from .registry import Registry
 from .settings import Settings
 from .ticket import Ticket
 
 if TYPE_CHECKING:
     import trio
 
-    from .core.events import TaskEvent, TaskEventType
+    from .core.events import TaskEvent
     from .core.retry import RetryPolicy
-    from .kernel import ChildSnapshot
-    from .store.views import Statistics
-    from .system.metrics import Metrics
-    from .system.node import Node
     from .system.supervisor import Plan
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-DAY = 86_400.0
 
-
-class TaskSystem:
+class TaskSystem(Desk):
     """Task types, and a database in which their tasks are kept.
 
     Args:
@@ -57,12 +48,10 @@ class TaskSystem:
     """
 
     def __init__(self, database_url: str | None = None, *, settings: Settings | None = None) -> None:
-        self.settings = settings or Settings.from_environment()
+        super().__init__(settings or Settings.from_environment())
         self._url = database_url or self.settings.database_url
-        self._registry = Registry(self.settings)
         self._callbacks: list[Callable[[TaskEvent], object]] = []
         self._entered = False
-        self._node: Node | None = None
         self._stop: trio.Event | None = None
 
     # Declare
@@ -196,25 +185,6 @@ class TaskSystem:
             retention=Retention(settings.cleanup_days * DAY, settings.failed_cleanup_days * DAY),
         )
 
-    @property
-    def running_node(self) -> Node:
-        """The node that runs.
-
-        Raises:
-            NotRunning: none does.
-        """
-        if self._node is None:
-            raise NotRunning("the task system is not running; enter `async with app.running():` first")
-        return self._node
-
-    def wall(self) -> float:
-        """The system's time, epoch seconds."""
-        return time.time() if self._node is None else self._node.clock.wall()
-
-    def tree(self) -> Sequence[ChildSnapshot]:
-        """The live supervision tree: each actor's name, state, mailbox, restarts and last error."""
-        return self.running_node.snapshot()
-
     # Submit
 
     async def submit(self, request: TaskRequest) -> Ticket[Any]:
@@ -246,148 +216,3 @@ class TaskSystem:
     def requests(self) -> trio.MemorySendChannel[TaskRequest]:
         """A clone of the channel that the Intake actor reads; what it cannot take is told as a REJECTED event."""
         return self.running_node.requests()
-
-    def decode_result(self, task_type: str, text: str | None) -> Any:
-        """A stored result (JSON text), of the type that the handler's annotation promises."""
-        return self._registry.decode_result(task_type, text)
-
-    def ticket(self, task_id: str) -> Ticket[Any]:
-        """A ticket for a task that was submitted elsewhere or before."""
-        return Ticket(self, task_id, created=False)
-
-    # Look
-
-    async def get(self, task_id: str) -> Task | None:
-        """The task as it is stored, or None."""
-        return await self.running_node.get(task_id)
-
-    async def list(
-        self,
-        *,
-        task_type: str | None = None,
-        status: TaskStatus | None = None,
-        lane: str | None = None,
-        key: str | None = None,
-        created_after: datetime | None = None,
-        created_before: datetime | None = None,
-        order: str = "newest",
-        limit: int = 100,
-        after: str | None = None,
-    ) -> list[Task]:
-        """A page of tasks.
-
-        Args:
-            order: "newest" or "oldest" first, by submission.
-            limit: 1–1000.
-            after: the last task_id of the page before.
-        """
-        if order not in ("newest", "oldest"):
-            raise InvalidOption(f"order is {order!r}; it should be 'newest' or 'oldest'")
-        options.whole("limit", limit, 1, 1000)
-        which = _filter(task_type, status, lane, key, created_after, created_before)
-        return await self.running_node.page(which, limit, after, newest_first=order == "newest")
-
-    async def count(
-        self,
-        *,
-        task_type: str | None = None,
-        status: TaskStatus | None = None,
-        lane: str | None = None,
-        key: str | None = None,
-        created_after: datetime | None = None,
-        created_before: datetime | None = None,
-    ) -> int:
-        """How many tasks are stored; by type and status this costs the same whatever there is."""
-        which = _filter(task_type, status, lane, key, created_after, created_before)
-        return await self.running_node.count(which)
-
-    async def attempts(self, task_id: str) -> Sequence[Attempt]:
-        """The attempts of a task that did not simply succeed, oldest first."""
-        return await self.running_node.attempts(task_id)
-
-    async def statistics(self) -> Statistics:
-        """What the counters say of all tasks."""
-        return await self.running_node.statistics()
-
-    def metrics(self) -> Metrics:
-        """This node's live figures, without I/O."""
-        return self.running_node.metrics()
-
-    @asynccontextmanager
-    async def events(
-        self, task_type: str | None = None, types: TaskEventType | Iterable[TaskEventType] | None = None
-    ) -> AsyncIterator[trio.MemoryReceiveChannel[TaskEvent]]:
-        """A channel of the events that this node causes while the block runs. A slow reader loses some, counted.
-
-        Raises:
-            InvalidOption: *types* has something else than event types, or nothing.
-        """
-        with self.running_node.subscribe(task_type, types) as receive:
-            yield receive
-
-    # Steer
-
-    async def cancel(self, task_id: str) -> bool:
-        """Cancel a task, pending or running. True: it had not ended, and will end CANCELLED.
-
-        Raises:
-            TaskNotFound: it is not stored.
-        """
-        taken = await self.running_node.cancel(task_id)
-        if taken is None:
-            raise TaskNotFound.of(task_id)
-        return taken
-
-    async def pause(self, *, lane: str | None = None, task_type: str | None = None) -> None:
-        """Start no more tasks of a lane or a type, on any node, until `resume`. What runs goes on."""
-        await self.running_node.pause(*self._pausable(lane, task_type), on=True)
-
-    async def resume(self, *, lane: str | None = None, task_type: str | None = None) -> None:
-        """End a pause."""
-        await self.running_node.pause(*self._pausable(lane, task_type), on=False)
-
-    def _pausable(self, lane: str | None, task_type: str | None) -> tuple[str, str]:
-        if (lane is None) == (task_type is None):
-            raise InvalidOption("a pause is of a lane or of a task type; give lane= or task_type=")
-        if task_type is not None:
-            return "task_type", self._registry.find(task_type).task_type
-        return "lane", self._registry.lane(str(lane))
-
-    async def cleanup(
-        self,
-        *,
-        completed_older_than: float | timedelta | None = None,
-        failed_older_than: float | timedelta | None = None,
-    ) -> int:
-        """Delete ended tasks that are older than this (seconds, or a timedelta); how many there were.
-
-        By default by the settings' days, which also go by themselves, once an hour. Cancelled tasks go with the
-        completed, timed out ones with the failed.
-        """
-        completed = self.settings.cleanup_days * DAY
-        failed = self.settings.failed_cleanup_days * DAY
-        if completed_older_than is not None:
-            completed = options.span("completed_older_than", completed_older_than)
-        if failed_older_than is not None:
-            failed = options.span("failed_older_than", failed_older_than)
-        return await self.running_node.cleanup(completed, failed)
-
-
-def _filter(
-    task_type: str | None,
-    status: TaskStatus | None,
-    lane: str | None,
-    key: str | None,
-    created_after: datetime | None,
-    created_before: datetime | None,
-) -> dict[str, Any]:
-    if status is not None and not isinstance(status, TaskStatus):
-        raise InvalidOption(f"status is {status!r}; it should be a TaskStatus")
-    return {
-        "task_type": task_type,
-        "status": status,
-        "lane": lane,
-        "key": key,
-        "created_after": None if created_after is None else options.epoch("created_after", created_after),
-        "created_before": None if created_before is None else options.epoch("created_before", created_before),
-    }

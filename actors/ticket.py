@@ -13,8 +13,8 @@ from .core.task import ErrorInfo, Task, TaskStatus
 if TYPE_CHECKING:
     import trio
 
-    from .app import TaskSystem
     from .core.events import TaskEvent
+    from .desk import Desk
 
 R = TypeVar("R")
 
@@ -29,7 +29,7 @@ class Ticket(Generic[R]):
 
     __slots__ = ("_app", "created", "task_id")
 
-    def __init__(self, app: TaskSystem, task_id: str, created: bool) -> None:
+    def __init__(self, app: Desk, task_id: str, created: bool) -> None:
         self._app = app
         self.task_id = task_id
         self.created = created

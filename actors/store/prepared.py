@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
@@ -118,3 +118,8 @@ def cursor_of(connection: Connection) -> Any:
     """The driver's own cursor; it closes itself when it is forgotten."""
     driver: Any = connection.connection.dbapi_connection
     return driver.cursor()
+
+
+def chunks(items: Sequence[str], size: int = 500) -> Iterable[Sequence[str]]:
+    """*items* in parts, since both databases bound the number of a statement's parameters."""
+    return (items[start : start + size] for start in range(0, len(items), size))

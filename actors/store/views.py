@@ -14,8 +14,8 @@ from ..core.identity import stored_id
 from ..core.stored import error_from, progress_from
 from ..core.task import Attempt, ExecutionMode, Task, TaskStatus, moment
 from . import rollups
+from .prepared import chunks
 from .schema import attempt, ended, task
-from .tasks import chunks
 
 MOST_ERRORS: Final = 10
 

@@ -10,8 +10,9 @@ from ..core.request import NewTask, TaskRequest
 from ..core.task import moment
 from ..kernel import Actor, Handle
 from .clock import Clock
-from .messages import StorageMessage, Submit
+from .messages import StorageMessage
 from .subscribers import Subscribers
+from .writes import Submit
 
 logger = logging.getLogger("actors.system")
 

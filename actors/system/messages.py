@@ -1,167 +1,22 @@
-"""What the actors say to each other. Imperatives ask for something; `Look…` are hints, and may be lost."""
+"""What the actors say to each other. Imperatives ask for something; `Look…` are hints, and may be lost.
+
+What Storage is asked to write stands in `writes.py`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any, ClassVar, TypeAlias, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import attrs
 
-from ..core.lifecycle import Transition
-from ..core.outcome import Change, Outcome
-from ..core.request import Claimed, NewTask, Receipt
+from ..core.outcome import Outcome
+from ..core.request import Claimed
 from ..execution.attempt import Attempt
 from ..kernel import Ask
-from ..store import claim, rollups, settle, tasks
+from ..store import claim
 from ..store.connection import Connection
-from .board import Word
 from .transaction import Transaction, Write
-
-R = TypeVar("R")
-
-
-@attrs.frozen
-class Settle(Write):
-    """Store what attempts came to; answers nothing of interest: the lease's end is the confirmation."""
-
-    place: ClassVar[int] = 0
-    changes: Sequence[Change]
-
-    def stirs(self) -> Collection[str] | None:
-        back = any(change.transition is Transition.GIVE_BACK for change in self.changes)
-        return None if back else ()
-
-    @classmethod
-    def apply_all(cls, writes: Sequence[Settle], transaction: Transaction) -> list[None]:
-        changes = [change for write in writes for change in write.changes]
-        results = settle.settle(transaction.connection, changes, transaction.node, transaction.aging, transaction.tally)
-        transaction.settled += zip(changes, results, strict=True)
-        return [None] * len(writes)
-
-
-@attrs.frozen
-class Submit(Write):
-    """Store new tasks, all or none; answers `list[Receipt]` in their order."""
-
-    place: ClassVar[int] = 1
-    rows: Sequence[NewTask]
-
-    @property
-    def only_due(self) -> bool:
-        """Whether all of it can start at once, however long the commit takes."""
-        return all(row.rank is not None and row.expires_at is None for row in self.rows)
-
-    def stirs(self) -> Collection[str] | None:
-        return {row.lane for row in self.rows if row.rank is not None}
-
-    def may_start(self, lanes: frozenset[str]) -> bool:
-        """Whether all of it can start at once, in these *lanes*."""
-        return bool(lanes) and self.only_due and all(row.lane in lanes for row in self.rows)
-
-    @classmethod
-    def apply_all(cls, writes: Sequence[Submit], transaction: Transaction) -> list[list[Receipt]]:
-        quick = [write.may_start(transaction.express) for write in writes]
-        started = _store(writes, quick, True, transaction)
-        waiting = _store(writes, quick, False, transaction)
-        return [next(started if fast else waiting) for fast in quick]
-
-
-def _store(
-    writes: Sequence[Submit], quick: Sequence[bool], chosen: bool, transaction: Transaction
-) -> Iterator[list[Receipt]]:
-    """Insert the rows of those *writes* that are *chosen*, in one statement; the receipts of each."""
-    parts = [write.rows for write, fast in zip(writes, quick, strict=True) if fast is chosen]
-    rows = [row for part in parts for row in part]
-    if chosen and rows:
-        receipts, claimed = tasks.start(
-            transaction.connection, rows, transaction.node, transaction.now, transaction.tally
-        )
-        transaction.claimed += claimed
-    else:
-        receipts = tasks.submit(transaction.connection, rows, transaction.tally) if rows else []
-    transaction.submitted += zip(rows, receipts, strict=True)
-    left = iter(receipts)
-    return iter([[next(left) for _ in part] for part in parts])
-
-
-@attrs.frozen
-class Cancel(Write):
-    """Cancel tasks; answers `list[tasks.Cancelled]`, without the unknown ones."""
-
-    task_ids: Sequence[str]
-
-    @classmethod
-    def apply_all(cls, writes: Sequence[Cancel], transaction: Transaction) -> list[list[tasks.Cancelled]]:
-        task_ids = [task_id for write in writes for task_id in write.task_ids]
-        found = tasks.cancel(transaction.connection, task_ids, transaction.now, transaction.tally)
-        transaction.cancelled += found
-        known = {cancelled.task_id: cancelled for cancelled in found}
-        return [[known[task_id] for task_id in write.task_ids if task_id in known] for write in writes]
-
-
-@attrs.frozen
-class Pause(Write):
-    """Pause (or let go on) a lane or a task type: *kind* is "lane" or "task_type"."""
-
-    kind: str
-    name: str
-    on: bool
-
-    def stirs(self) -> Collection[str] | None:
-        return None
-
-    def apply(self, transaction: Transaction) -> None:
-        if self.on:
-            tasks.set_pause(transaction.connection, self.kind, self.name, transaction.now)
-        else:
-            tasks.end_pause(transaction.connection, self.kind, self.name)
-        transaction.paused = tasks.pauses(transaction.connection)
-
-
-@attrs.frozen
-class Promote(Write):
-    """Make every due task ready and end every expired one; answers when the next one is due, or None."""
-
-    most: int = 1000
-
-    def stirs(self) -> Collection[str] | None:
-        return None
-
-    def apply(self, transaction: Transaction) -> float | None:
-        transaction.expired += tasks.expire(transaction.connection, transaction.now, transaction.tally, self.most)
-        claim.promote(transaction.connection, transaction.now, transaction.aging, self.most)
-        return claim.next_due(transaction.connection)
-
-
-@attrs.frozen
-class Cleanup(Write):
-    """Delete a batch of old ended tasks; answers how many there were."""
-
-    completed_before: float
-    failed_before: float
-
-    def apply(self, transaction: Transaction) -> int:
-        return tasks.cleanup(transaction.connection, self.completed_before, self.failed_before, transaction.tally)
-
-
-@attrs.frozen
-class Fold(Write):
-    """Gather the minutes of one old hour of the counters; answers how many rows there were."""
-
-    def apply(self, transaction: Transaction) -> int:
-        return rollups.fold(transaction.connection, transaction.now)
-
-
-@attrs.frozen
-class SetProgress(Write):
-    """Store what running attempts said of themselves."""
-
-    place: ClassVar[int] = -1  # before the settles: the last word of an attempt comes with its outcome
-    words: Sequence[Word]
-
-    def apply(self, transaction: Transaction) -> None:
-        tasks.set_progress(transaction.connection, [(word.seq, word.attempt, word.text) for word in self.words])
-        transaction.progress += self.words
 
 
 @attrs.frozen

@@ -17,18 +17,9 @@ from ..kernel import Actor, ActorCrashed, Handle
 from .board import Board
 from .clock import Clock
 from .happenings import events_of
-from .messages import (
-    Cleanup,
-    Committed,
-    Fold,
-    LookAtProgress,
-    MonitorMessage,
-    SetProgress,
-    SoftTimedOut,
-    StorageMessage,
-    Stuck,
-)
+from .messages import Committed, LookAtProgress, MonitorMessage, SoftTimedOut, StorageMessage, Stuck
 from .subscribers import Subscribers
+from .writes import Cleanup, Fold, SetProgress
 
 logger = logging.getLogger("actors.system")
 

@@ -20,11 +20,12 @@ from ..kernel import ActorCrashed, ActorStopped, Ask, ChildSnapshot, Handle, Tre
 from ..store import views
 from ..store.connection import Connection
 from .clock import Chance, Clock
-from .messages import Cancel, Cleanup, LookUp, Pause, Read, StorageMessage, Submit
+from .messages import LookUp, Read, StorageMessage
 from .metrics import LaneMetrics, Meter, Metrics, Resources
 from .running import Running
 from .subscribers import Subscribers
 from .waiters import Waiters
+from .writes import Cancel, Cleanup, Pause, Submit
 
 R = TypeVar("R")
 

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 import attrs
 
 from ..store.claim import Room
-from .messages import Claim, Pause, Submit
+from .messages import Claim
 from .transaction import Transaction, Write
+from .writes import Pause, Submit
 
 
 @attrs.frozen

@@ -15,7 +15,8 @@ from ..core.retry import RetryPolicy
 from ..execution.attempt import Attempt
 from ..kernel import Actor, Handle
 from .clock import Chance, Clock
-from .messages import Failed, Settle, StorageMessage
+from .messages import Failed, StorageMessage
+from .writes import Settle
 
 logger = logging.getLogger("actors.system")
 

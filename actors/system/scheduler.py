@@ -18,13 +18,13 @@ from .messages import (
     LookForRoom,
     LookForWork,
     LookOutside,
-    Promote,
     SchedulerMessage,
     StorageMessage,
     Withdraw,
 )
 from .order import Order
 from .running import Running
+from .writes import Promote
 
 LOOK_EVERY: Final = 300.0
 """Seconds until the database is asked for due tasks and cancels though no hint came: the price of a lost hint."""

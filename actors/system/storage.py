@@ -13,7 +13,7 @@ import trio
 
 from ..core.errors import NotRunning, StorageUnavailable
 from ..kernel import Actor, Handle
-from ..store import leases, tasks
+from ..store import leases, steer
 from ..store.connection import Connection
 from ..store.faults import passing
 from .clock import Clock
@@ -284,7 +284,7 @@ def _give_back(node: str, now: float, aging: float, held: frozenset[tuple[int, i
 
 
 def _outside(node: str, connection: Connection) -> tuple[list[tuple[int, int]], frozenset[tuple[str, str]]]:
-    return tasks.cancels_requested(connection, node), tasks.pauses(connection)
+    return steer.cancels_requested(connection, node), steer.pauses(connection)
 
 
 def unavailable(reason: str, patience: float) -> StorageUnavailable:

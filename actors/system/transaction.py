@@ -15,7 +15,7 @@ from ..store.connection import Connection
 from ..store.leases import Recovered
 from ..store.rollups import Tally
 from ..store.settle import Settled
-from ..store.tasks import Cancelled, Expired
+from ..store.steer import Cancelled, Expired
 from .board import Word
 
 SHARD = ""

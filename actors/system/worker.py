@@ -19,18 +19,9 @@ from ..execution.attempt import Attempt
 from ..kernel import Actor, ActorCrashed, ActorStopped, Handle
 from .board import Board
 from .clock import Clock
-from .messages import (
-    Failed,
-    LookAtOutbox,
-    MonitorMessage,
-    Run,
-    SetProgress,
-    Settle,
-    StorageMessage,
-    Stuck,
-    WorkerMessage,
-)
+from .messages import Failed, LookAtOutbox, MonitorMessage, Run, StorageMessage, Stuck, WorkerMessage
 from .running import LAST_WAIT, Lane, Running
+from .writes import SetProgress, Settle
 
 logger = logging.getLogger("actors.system")
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from actors.core.lifecycle import Transition
-from actors.store import rollups, tasks, views
+from actors.store import cleanup, rollups, steer, tasks, views
 from tests.store.world import World
 
 
@@ -24,8 +24,8 @@ def test_a_cancelled_running_task_is_marked_for_its_node(world: World) -> None:
     first, _ = world.running(2)
     (found,) = world.cancel(first.task_id)
     assert found.running == (first.seq, 1, "node-1")
-    assert tasks.cancels_requested(world.connection, "node-1") == [(first.seq, 1)]
-    assert tasks.cancels_requested(world.connection, "node-2") == []
+    assert steer.cancels_requested(world.connection, "node-1") == [(first.seq, 1)]
+    assert steer.cancels_requested(world.connection, "node-2") == []
     assert world.get(first.task_id).status.value == "running"
 
 
@@ -125,7 +125,7 @@ def test_a_huge_cleanup_comes_in_batches(world: World) -> None:
 def test_cleanup_does_not_read_ends_that_are_young(world: World) -> None:
     if world.connection.dialect.name == "postgresql":
         pytest.skip("PostgreSQL's planner goes by statistics; SQLite's plan is the same for every size")
-    sql, _ = tasks._old._for(world.connection.dialect)
+    sql, _ = cleanup._old._for(world.connection.dialect)
     plan = world.connection.exec_driver_sql("EXPLAIN QUERY PLAN " + sql, ("completed", 1.0, 5, 0)).all()
     assert "actors_task_ended (status=? AND completed_at<?)" in plan[0][3]
 
@@ -139,9 +139,9 @@ def test_seqs_are_never_reused_after_a_cleanup(world: World) -> None:
 
 def test_a_pause_is_kept_until_it_is_ended(world: World) -> None:
     for _ in range(2):
-        tasks.set_pause(world.connection, "lane", "thread", world.now)
-        tasks.set_pause(world.connection, "task_type", "mail", world.now)
-    assert tasks.pauses(world.connection) == {("lane", "thread"), ("task_type", "mail")}
-    tasks.end_pause(world.connection, "lane", "thread")
-    tasks.end_pause(world.connection, "lane", "never paused")
-    assert tasks.pauses(world.connection) == {("task_type", "mail")}
+        steer.set_pause(world.connection, "lane", "thread", world.now)
+        steer.set_pause(world.connection, "task_type", "mail", world.now)
+    assert steer.pauses(world.connection) == {("lane", "thread"), ("task_type", "mail")}
+    steer.end_pause(world.connection, "lane", "thread")
+    steer.end_pause(world.connection, "lane", "never paused")
+    assert steer.pauses(world.connection) == {("task_type", "mail")}

@@ -15,7 +15,7 @@ from actors.core.outcome import AttemptOutcome, Change
 from actors.core.priority import rank
 from actors.core.request import Claimed, NewTask, Receipt
 from actors.core.task import ErrorInfo, Task, moment
-from actors.store import claim, leases, rollups, schema, settle, tasks, views
+from actors.store import claim, cleanup, leases, rollups, schema, settle, steer, tasks, views
 
 T = TypeVar("T")
 NOW = 1_700_000_000.0
@@ -103,14 +103,16 @@ class World:
     def settle(self, *changes: Change) -> list[settle.Settled]:
         return self.counted(lambda tally: settle.settle(self.connection, changes, self.node, AGING, tally))
 
-    def cancel(self, *task_ids: str) -> list[tasks.Cancelled]:
-        return self.counted(lambda tally: tasks.cancel(self.connection, task_ids, self.now, tally))
+    def cancel(self, *task_ids: str) -> list[steer.Cancelled]:
+        return self.counted(lambda tally: steer.cancel(self.connection, task_ids, self.now, tally))
 
-    def expire(self, most: int = 500) -> list[tasks.Expired]:
-        return self.counted(lambda tally: tasks.expire(self.connection, self.now, tally, most))
+    def expire(self, most: int = 500) -> list[steer.Expired]:
+        return self.counted(lambda tally: steer.expire(self.connection, self.now, tally, most))
 
     def cleanup(self, completed_before: float, failed_before: float, most: int = 500) -> int:
-        return self.counted(lambda tally: tasks.cleanup(self.connection, completed_before, failed_before, tally, most))
+        return self.counted(
+            lambda tally: cleanup.cleanup(self.connection, completed_before, failed_before, tally, most)
+        )
 
     def recover(self, started: Collection[tuple[int, int]] = ()) -> list[leases.Recovered]:
         return self.counted(lambda tally: leases.recover(self.connection, started, self.now, AGING, tally))

@@ -14,7 +14,8 @@ from actors.store import leases, views
 from actors.store.connection import Connection
 from actors.store.settle import Settled
 from actors.system.happenings import events_of
-from actors.system.messages import LookAgain, Settle, Submit
+from actors.system.messages import LookAgain
+from actors.system.writes import Settle, Submit
 from tests.execution.world import handler
 from tests.system.test_storage import BUSY, fault
 from tests.system.world import Desk, MemoryDatabase, World, alive, rest, together

@@ -15,7 +15,7 @@ from actors.core.events import TaskEventType
 from actors.core.request import NewTask, TaskRequest
 from actors.kernel import ActorCrashed
 from actors.system.intake import Intake
-from actors.system.messages import Submit
+from actors.system.writes import Submit
 from tests.system.world import World, alive
 
 

@@ -16,7 +16,7 @@ from actors.core.task import ErrorInfo, Progress, TaskStatus, moment
 from actors.execution.attempt import Attempt
 from actors.store.leases import Recovered
 from actors.store.settle import Settled
-from actors.store.tasks import Cancelled, Expired
+from actors.store.steer import Cancelled, Expired
 from actors.system.happenings import events_of
 from actors.system.metrics import WINDOW, Meter, Resources
 from actors.system.transaction import Transaction

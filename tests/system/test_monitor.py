@@ -11,9 +11,10 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from actors.core.errors import StorageUnavailable
 from actors.core.events import TaskEventType
 from actors.core.task import Progress
-from actors.system.messages import Cleanup, Committed, Fold, LookAtProgress, SetProgress, SoftTimedOut, Stuck
+from actors.system.messages import Committed, LookAtProgress, SoftTimedOut, Stuck
 from actors.system.monitor import CLEAN_BATCH, CLEAN_EVERY, CLEAN_FIRST_AFTER, DAY, Monitor, Retention
 from actors.system.transaction import Transaction
+from actors.system.writes import Cleanup, Fold, SetProgress
 from tests.system.world import AGING, World, alive
 
 

@@ -8,10 +8,11 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors.core.errors import NotRunning, StorageUnavailable
 from actors.kernel import ActorCrashed, Probe
-from actors.system.messages import Cleanup, LookUp, Submit
+from actors.system.messages import LookUp
 from actors.system.metrics import Meter
 from actors.system.node import Node
 from actors.system.waiters import Waiters
+from actors.system.writes import Cleanup, Submit
 from tests.system.world import World
 
 

@@ -21,10 +21,10 @@ from actors.store import leases
 from actors.store.connection import Connection
 from actors.store.lock import FileLock
 from actors.system.database import InlineDatabase, ThreadedDatabase
-from actors.system.messages import Submit
 from actors.system.opening import Opened, opened
 from actors.system.recorder import Recorder
 from actors.system.transaction import Transaction, run
+from actors.system.writes import Submit
 from tests.system.world import AGING, MEMORY, World
 
 

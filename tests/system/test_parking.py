@@ -10,9 +10,10 @@ import attrs
 from actors.core.lifecycle import Transition
 from actors.core.request import Claimed, NewTask
 from actors.store.claim import Room
-from actors.system.messages import Cancel, Claim, Pause, Promote, SetProgress, Settle, Submit
+from actors.system.messages import Claim
 from actors.system.parking import NONE, Chances, Parking
 from actors.system.transaction import Transaction, Write
+from actors.system.writes import Cancel, Pause, Promote, SetProgress, Settle, Submit
 from tests.execution.world import claimed
 from tests.system.world import AGING, World
 

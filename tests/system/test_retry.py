@@ -12,8 +12,9 @@ from actors.core.lifecycle import Transition
 from actors.core.outcome import Change, Raised, TimedOut
 from actors.core.task import ErrorInfo, moment
 from actors.execution.attempt import Attempt
-from actors.system.messages import Failed, Settle
+from actors.system.messages import Failed
 from actors.system.retry import Retry
+from actors.system.writes import Settle
 from tests.execution.world import handler
 from tests.system.world import World, alive, answer_all, rest
 

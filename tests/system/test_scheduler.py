@@ -12,9 +12,10 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors.core.errors import StorageUnavailable
 from actors.kernel import Child, Probe
-from actors.system.messages import Claim, LookAgain, LookAtOrder, LookForWork, Promote, Read, Run, Withdraw
+from actors.system.messages import Claim, LookAgain, LookAtOrder, LookForWork, Read, Run, Withdraw
 from actors.system.order import Order
 from actors.system.scheduler import LOOK_EVERY, PAUSE_AFTER_FAULT, Scheduler
+from actors.system.writes import Promote
 from tests.system.world import World, alive
 
 

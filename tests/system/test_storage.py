@@ -19,23 +19,10 @@ from actors.kernel import Child, Limits, supervise
 from actors.store import leases, views
 from actors.store.connection import Connection
 from actors.system.board import Word
-from actors.system.messages import (
-    Cancel,
-    CancelRunning,
-    Cleanup,
-    Fold,
-    LookAgain,
-    LookForWork,
-    LookOutside,
-    Pause,
-    Read,
-    SetProgress,
-    Settle,
-    Submit,
-    Withdraw,
-)
+from actors.system.messages import CancelRunning, LookAgain, LookForWork, LookOutside, Read, Withdraw
 from actors.system.storage import LONGEST_PAUSE
 from actors.system.transaction import Transaction, Write, run
+from actors.system.writes import Cancel, Cleanup, Fold, Pause, SetProgress, Settle, Submit
 from tests.execution.world import handler
 from tests.system.world import AGING, Desk, MemoryDatabase, World, alive, rest, together
 

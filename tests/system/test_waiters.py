@@ -20,8 +20,9 @@ from actors.kernel.ask import Reply
 from actors.store.claim import Room
 from actors.store.connection import Connection
 from actors.store.views import Ended
-from actors.system.messages import Cancel, Claim, LookAgain, LookOutside, LookUp, Promote, Settle, Submit
+from actors.system.messages import Claim, LookAgain, LookOutside, LookUp
 from actors.system.waiters import LONGEST_REMEMBERED, REMEMBERED, Waiters
+from actors.system.writes import Cancel, Promote, Settle, Submit
 from tests.system.world import MemoryDatabase, World, alive
 
 

@@ -18,10 +18,11 @@ from actors.core.lifecycle import Transition
 from actors.core.stop import StopReason
 from actors.execution.handler import Handler
 from actors.kernel import Child, supervise
-from actors.system.messages import Failed, LookAgain, Run, SetProgress, Settle, Stuck
+from actors.system.messages import Failed, LookAgain, Run, Stuck
 from actors.system.recorder import Recorder
 from actors.system.running import LAST_WAIT
 from actors.system.worker import REPEAT_AFTER, Outbox, Tools, Worker
+from actors.system.writes import SetProgress, Settle
 from tests.execution.world import handler
 from tests.system.world import PATIENT, World, answer_all, rest
 
