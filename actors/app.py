@@ -194,13 +194,13 @@ class TaskSystem(Desk):
             UnknownTaskType: nothing is declared under the request's type.
         """
         node = self.running_node
-        (receipt,) = await node.submit([self._registry.row(request, node.clock, node.chance)])
+        (receipt,) = await node.submit([self._registry.row(request, node.clock.wall(), node.chance)])
         return Ticket(self, receipt.task_id, receipt.created)
 
     async def submit_many(self, requests: Iterable[TaskRequest]) -> list[Ticket[Any]]:
         """Store tasks, all or none, in one commit; their tickets in the same order."""
         node = self.running_node
-        rows = [self._registry.row(request, node.clock, node.chance) for request in requests]
+        rows = [self._registry.row(request, node.clock.wall(), node.chance) for request in requests]
         receipts = await node.submit(rows) if rows else []
         return [Ticket(self, receipt.task_id, receipt.created) for receipt in receipts]
 
@@ -209,7 +209,7 @@ class TaskSystem(Desk):
     ) -> Ticket[Any]:
         """Store a task without options of its own: the short way of `DeclaredTask.submit`."""
         node = self.running_node
-        row = self._registry.plain_row(declaration, args, kwargs, node.clock, node.chance)
+        row = self._registry.plain_row(declaration, args, kwargs, node.clock.wall(), node.chance)
         (receipt,) = await node.submit([row])
         return Ticket(self, receipt.task_id, receipt.created)
 

@@ -25,7 +25,7 @@ from .execution.handler import Handler
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from .system.clock import Chance, Clock
+    from .system.clock import Chance
 
 
 class Registry:
@@ -83,25 +83,23 @@ class Registry:
         return name
 
     def plain_row(
-        self, declaration: Declaration, args: tuple[Any, ...], kwargs: Mapping[str, Any], clock: Clock, chance: Chance
+        self, declaration: Declaration, args: tuple[Any, ...], kwargs: Mapping[str, Any], now: float, chance: Chance
     ) -> NewTask:
-        """The row of a task without options of its own."""
+        """The row of a task without options of its own, submitted at *now* (epoch seconds)."""
         payload = self._sized(declaration.task_type, declaration.signature.encode(args, kwargs))
-        now = clock.wall()
         return plain_row(
             self._defaults[declaration.task_type], payload, now, chance.task_id(now), chance.nonce(),
             self._settings.aging_seconds,
         )  # fmt: skip
 
-    def row(self, request: TaskRequest, clock: Clock, chance: Chance) -> NewTask:
-        """The row of *request*; raises what is wrong with it."""
+    def row(self, request: TaskRequest, now: float, chance: Chance) -> NewTask:
+        """The row of *request*, submitted at *now* (epoch seconds); raises what is wrong with it. In any thread."""
         _be_request(request)
         declaration = self.find(request.task_type)
         payload = self._sized(request.task_type, declaration.signature.check(request.input_data))
         metadata = None if request.metadata is None else _metadata(request.metadata)
         if request.lane is not None:
             self.lane(request.lane)
-        now = clock.wall()
         return requested_row(
             self._defaults[request.task_type], request, payload, metadata, now, chance.task_id(now), chance.nonce(),
             self._settings.aging_seconds,

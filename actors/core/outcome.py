@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import attrs
 
 from .control import Abort, Retry, Snooze
 from .lifecycle import Transition
-from .request import Claimed
+from .request import Claimed, NewTask
 from .retry import RetryPolicy
 from .task import LATEST, ErrorInfo
 
 
 @attrs.frozen
 class Finished:
-    """The handler returned; *result* is JSON text."""
+    """The handler returned; *result* is JSON text, *children* are the tasks that it submitted."""
 
     result: str
+    children: Sequence[NewTask] = ()
 
 
 @attrs.frozen
@@ -71,6 +73,7 @@ class Change:
         seconds: how long the attempt ran.
         due_at: epoch seconds of the next attempt, for RETRY and SNOOZE.
         outcome: the attempt row to keep, or None for a plain success.
+        children: tasks to be stored with it, and only with it.
     """
 
     seq: int
@@ -85,6 +88,7 @@ class Change:
     error: ErrorInfo | None = None
     due_at: float | None = None
     outcome: AttemptOutcome | None = None
+    children: Sequence[NewTask] = ()
 
 
 def decide(task: Claimed, outcome: Outcome, policy: RetryPolicy, now: float, seconds: float, chance: float) -> Change:
@@ -98,7 +102,7 @@ def decide(task: Claimed, outcome: Outcome, policy: RetryPolicy, now: float, sec
     if isinstance(outcome, Finished):  # most are, and need none of what follows
         return Change(
             task.seq, task.attempt, task.task_id, task.task_type, Transition.COMPLETE, now, task.started_at, seconds,
-            outcome.result,
+            outcome.result, children=outcome.children,
         )  # fmt: skip
 
     def change(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final
 
 import trio
@@ -14,9 +14,10 @@ from ..core.errors import InvalidPayload
 from ..core.outcome import Cancelled, Finished, Outcome, Raised, Returned, TimedOut
 from ..core.request import Claimed
 from ..core.stop import StopReason
-from ..core.task import ErrorInfo, ExecutionMode, Progress, moment
+from ..core.task import ErrorInfo, ExecutionMode, moment
 from .context import TaskContext, enter
 from .handler import Handler
+from .surroundings import Surroundings
 from .thread import ThreadCall
 
 logger = logging.getLogger("actors.execution")
@@ -34,26 +35,19 @@ class Attempt:
         over: whether its outcome has been taken; what it still does changes nothing.
     """
 
-    __slots__ = ("_forced", "_limiter", "_on_late_end", "_scope", "_thread", "context", "ended", "handler", "over",
-                 "started", "task", "wall")  # fmt: skip
+    __slots__ = ("_forced", "_limiter", "_scope", "_surroundings", "_thread", "context", "ended", "handler", "over",
+                 "started", "task")  # fmt: skip
 
     def __init__(
-        self,
-        task: Claimed,
-        handler: Handler,
-        limiter: trio.CapacityLimiter,
-        wall: Callable[[], float],
-        report: Callable[[Attempt, Progress], None],
-        on_late_end: Callable[[Attempt], None],
+        self, task: Claimed, handler: Handler, limiter: trio.CapacityLimiter, surroundings: Surroundings
     ) -> None:
         self.task = task
         self.handler = handler
-        self.wall = wall
         self.started = self.ended = trio.current_time()
         self.over = False
-        self.context = TaskContext(task, lambda progress: report(self, progress))
+        self.context = TaskContext(task, lambda progress: surroundings.report(self, progress), surroundings.prepare)
         self._limiter = limiter
-        self._on_late_end = on_late_end
+        self._surroundings = surroundings
         # Whatever cancels the service reaches its handlers through the stages of a shutdown, and no other way.
         self._scope = trio.CancelScope(shield=True)
         self._forced: StopReason | None = None
@@ -95,6 +89,12 @@ class Attempt:
             self._forced = reason
             self._scope.cancel()
 
+    def close(self) -> None:
+        """Its outcome is taken."""
+        self.over = True
+        self.ended = trio.current_time()
+        self.context.end()
+
     async def run(self) -> Outcome:
         """Run the handler and say what it came to."""
         try:
@@ -117,7 +117,7 @@ class Attempt:
             given = (context,)
         if self.handler.mode is ExecutionMode.COROUTINE:
             return await function(*given, **arguments)
-        self._thread = ThreadCall(lambda: function(*given, **arguments), lambda: self._on_late_end(self))
+        self._thread = ThreadCall(lambda: function(*given, **arguments), lambda: self._surroundings.ended_late(self))
         return await self._thread.run(self._limiter)
 
     def _returned(self, value: Any) -> Outcome:
@@ -126,9 +126,10 @@ class Attempt:
         if self.stopping is StopReason.SHUTDOWN and self.context.interrupted:
             return Returned()  # its work was cut short; what it returned is what its clean-up left
         try:
-            return Finished(self.handler.signature.encode_result(value))
+            result = self.handler.signature.encode_result(value)
         except InvalidPayload as error:
             return Raised(error, self.info(error), final=True)
+        return Finished(result, self.context.end())
 
     def _raised(self, error: Exception) -> Outcome:
         if self.stopping is StopReason.CANCEL:
@@ -148,9 +149,7 @@ class Attempt:
     def unexplained(self, error: BaseException) -> Outcome:
         """The outcome when even describing *error* failed: its type has to do."""
         logger.error("%r raised %s, which cannot be described", self, type(error).__name__)
-        info = ErrorInfo(
-            type(error).__name__, "an error that cannot be described", "", self.task.attempt, moment(self.wall())
-        )
+        info = ErrorInfo(type(error).__name__, "an error that cannot be described", "", self.task.attempt, self._now())
         return Raised(RuntimeError(info.message), info)
 
     def cut_off(self) -> Outcome:
@@ -167,7 +166,10 @@ class Attempt:
     def _timeout_info(self) -> ErrorInfo:
         soft, hard = self.task.soft_timeout_seconds, self.task.timeout_seconds
         limit = f"its time limit of {hard:g} s" if self._forced or soft is None else f"its soft limit of {soft:g} s"
-        return ErrorInfo("TaskTimedOut", f"stopped at {limit}", "", self.task.attempt, moment(self.wall()))
+        return ErrorInfo("TaskTimedOut", f"stopped at {limit}", "", self.task.attempt, self._now())
+
+    def _now(self) -> datetime:
+        return moment(self._surroundings.wall())
 
     def info(self, error: BaseException, leaf: BaseException | None = None) -> ErrorInfo:
         """*error* as it is stored; control exceptions are words, not faults, and carry no traceback."""
@@ -177,7 +179,7 @@ class Attempt:
             message = str(named)
         except Exception as fault:
             message = f"<its message cannot be made: {type(fault).__name__}>"
-        return ErrorInfo(type(named).__qualname__, message, text, self.task.attempt, moment(self.wall()))
+        return ErrorInfo(type(named).__qualname__, message, text, self.task.attempt, self._now())
 
 
 def leaves(error: BaseException) -> list[BaseException]:

@@ -6,7 +6,7 @@ This module is imported wherever handlers are declared, so it must not pay for i
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -16,7 +16,7 @@ import orjson
 
 from ..core.control import StopRequested
 from ..core.errors import InvalidOption, NotRunning
-from ..core.request import Claimed
+from ..core.request import Claimed, NewTask, TaskRequest
 from ..core.stop import StopReason
 from ..core.task import Progress, moment
 
@@ -31,11 +31,17 @@ _current: ContextVar[TaskContext] = ContextVar("actors.current")
 class TaskContext:
     """One attempt, as its handler sees it. All of it may be used from the handler's own thread."""
 
-    __slots__ = ("_log", "_report", "_task", "interrupted", "noticed", "scopes", "stopping")
+    __slots__ = ("_children", "_log", "_over", "_prepare", "_report", "_task", "interrupted", "noticed", "scopes",
+                 "stopping")  # fmt: skip
 
-    def __init__(self, task: Claimed, report: Callable[[Progress], None]) -> None:
+    def __init__(
+        self, task: Claimed, report: Callable[[Progress], None], prepare: Callable[[TaskRequest], NewTask]
+    ) -> None:
         self._task = task
         self._report = report
+        self._prepare = prepare
+        self._children: list[NewTask] = []
+        self._over = False
         self.scopes: list[trio.CancelScope] = []
         self._log: logging.LoggerAdapter[logging.Logger] | None = None
         self.stopping: StopReason | None = None
@@ -119,6 +125,33 @@ class TaskContext:
             InvalidPayload: *data* is no strict JSON.
         """
         self._report(Progress(_fraction(fraction), str(message), data))
+
+    def submit(self, request: TaskRequest) -> str:
+        """Have a task stored in the transaction of this attempt's outcome, if the handler returns; its id.
+
+        If it raises, is stopped, or its outcome comes too late, nothing of it is stored. Until then nobody else
+        finds the task under its id. With a key that a living task has at that time, that task stands, and none has
+        the id.
+
+        Raises:
+            UnknownTaskType, InvalidPayload, PayloadTooLarge, InvalidOption: the request cannot be stored.
+            NotRunning: the attempt has ended, or was left behind; its outcome is on its way.
+        """
+        row = self._prepare(request)
+        self._children.append(row)
+        # Looked at after the append, and set before the children are taken: whichever thread comes second sees the
+        # other's step, so that no child gets lost for which an id was returned.
+        if self._over:
+            raise NotRunning(
+                f"attempt {self.attempt} of {self.task_type!r} has ended, and takes no more children;"
+                " outside of a handler there are app.submit() and app.submit_sync()"
+            )
+        return row.task_id
+
+    def end(self) -> Sequence[NewTask]:
+        """Take no more children; those that were taken until now. For the task system, not for handlers."""
+        self._over = True
+        return tuple(self._children) if self._children else ()
 
     def check(self) -> None:
         """Raise `StopRequested` once the attempt should stop; to be called now and then by threads."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 
 import attrs
@@ -50,7 +49,7 @@ class Board:
             InvalidPayload: its data is no strict JSON.
         """
         in_loop = _in_trio()
-        at = moment(self._wall() if in_loop else time.time())  # trio's clock is out of a thread's reach
+        at = moment(self._wall())
         text = dumps(
             {"fraction": progress.fraction, "message": progress.message, "data": progress.data, "at": at.isoformat()}
         )

@@ -16,6 +16,7 @@ class Clock:
 
     The wall clock is read, but a step back is not followed: time goes on at the pace of trio's clock until the
     wall has caught up. A step forward (a suspend, a correction) is followed at once, so that tasks come due.
+    Any thread may ask for the wall time.
 
     Args:
         read: the wall clock, epoch seconds; None derives wall time from trio's clock alone, for virtual time.
@@ -23,17 +24,21 @@ class Clock:
 
     def __init__(self, read: Callable[[], float] | None = time.time) -> None:
         self._read = read
-        self._wall = time.time() if read is None else read()
-        self._trio = trio.current_time()
+        self._trio = trio.lowlevel.current_clock()
+        wall = time.time() if read is None else read()
+        # One value, so that a thread never pairs the one half with another thread's other half.
+        self._then = (wall, self._trio.current_time())
 
     def wall(self) -> float:
         """Epoch seconds, for rows."""
-        now = trio.current_time()
-        expected = self._wall + (now - self._trio)
-        if self._read is not None:
-            self._wall, self._trio = max(expected, self._read()), now
-            return self._wall
-        return expected
+        now = self._trio.current_time()
+        wall, then = self._then
+        expected = wall + (now - then)
+        if self._read is None:
+            return expected
+        wall = max(expected, self._read())
+        self._then = (wall, now)
+        return wall
 
     def until(self, epoch_seconds: float) -> float:
         """The moment on trio's clock at which the wall will show *epoch_seconds*."""

@@ -65,16 +65,18 @@ class Parking:
 
     def chances(self, writes: Sequence[Write]) -> Chances:
         """What a transaction of *writes* may start; what they stir is remembered until it was tried."""
-        before, stirred = self._lanes, _stirred(writes)
-        self._lanes = None if before is None or stirred is None else before | stirred
+        before, submitted = self._lanes, _stirred(write for write in writes if isinstance(write, Submit))
+        others = _stirred(write for write in writes if not isinstance(write, Submit))
+        self._lanes = None if before is None or submitted is None or others is None else before | submitted | others
         if self._claim is None or (self._lanes is not None and not self._lanes):
             return NONE
         if any(isinstance(write, Pause) for write in writes):
             return NONE  # what it pauses may not start any more; Storage tries again right after it
         rooms = {room.lane: room for room in self._claim.rooms() if room.slots > 0}
-        if before is None or stirred is None or self.suspect_waits:
+        if before is None or submitted is None or others is None or self.suspect_waits:
             return Chances([room for lane, room in rooms.items() if self._is_worth(lane)], frozenset())
-        express = _express(writes, [room for lane, room in rooms.items() if lane in stirred - before])
+        quiet = submitted - before - others
+        express = _express(writes, [room for lane, room in rooms.items() if lane in quiet])
         return Chances([room for lane, room in rooms.items() if self._is_worth(lane) and lane not in express], express)
 
     def _is_worth(self, lane: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import trio
 
-from ..core.outcome import Outcome
+from ..core.outcome import Outcome, Returned
 from ..core.request import Claimed
 from ..core.stop import StopReason
 from ..execution.attempt import Attempt
@@ -139,8 +139,7 @@ class Running:
             self._forget(attempt)
             self.look_for_room()
             return
-        attempt.over = True
-        attempt.ended = trio.current_time()
+        attempt.close()
         lane.running.pop(attempt.task.seq, None)
         self.release(attempt.task)
         if attempt.still_runs:
@@ -148,6 +147,10 @@ class Running:
         lane.outbox.append((attempt, outcome))
         if len(lane.outbox) == 1:
             lane.look()
+
+    def end_late(self, attempt: Attempt) -> None:
+        """A thread that was left behind has ended."""
+        self.end(attempt, Returned())
 
     def abandon(self, attempt: Attempt) -> None:
         """Record an attempt that does not stop; it counts as stuck until it ends."""

@@ -18,9 +18,10 @@ from ..core.errors import NotRunning
 from ..core.events import TaskEvent
 from ..core.request import NewTask, TaskRequest
 from ..execution.handler import Handler
+from ..execution.surroundings import Surroundings
 from ..kernel import Child, Limits, Tree, supervise
 from .board import Board
-from .clock import Chance, Clock
+from .clock import Chance
 from .database import ThreadedDatabase
 from .heart import Heart, LookOut
 from .intake import Intake
@@ -58,14 +59,14 @@ class Plan:
 
     Attributes:
         lanes: slots by name.
-        prepare: makes the row of a request; gets the moment, and where chance comes from.
+        prepare: makes the row of a request; gets the moment in epoch seconds, and where chance comes from.
     """
 
     url: str
     work: bool
     handlers: Mapping[str, Handler]
     lanes: Mapping[str, int]
-    prepare: Callable[[TaskRequest, Clock, Chance], NewTask]
+    prepare: Callable[[TaskRequest, float, Chance], NewTask]
     callbacks: list[Callable[[TaskEvent], object]]
     aging: float
     grace: float
@@ -116,6 +117,7 @@ class _Parts:
         self.board = Board(self.clock.wall)
         self.meter = Meter(trio.current_time())
         self.heart = Heart(name, plan.lease, time.time, lambda: self.node.description())
+        self._surroundings = Surroundings(self.clock.wall, self.board.report, self._prepare, self.running.end_late)
         self._waiters = Waiters()
         self._make_children()
         self.node = Node(
@@ -204,7 +206,7 @@ class _Parts:
 
     def _worker(self, lane: str, outbox: Outbox) -> Worker:
         tools = Tools(
-            self.clock, self.running, self.board, self.storage.handle, self.retry.handle,
+            self.clock, self.running, self.board, self._surroundings, self.storage.handle, self.retry.handle,
             self.monitor.handle,
         )  # fmt: skip
         return Worker(self.running.lanes[lane], outbox, tools, self.workers[lane].handle)
@@ -213,7 +215,7 @@ class _Parts:
         return Scheduler(self.clock, self.running, order, self.storage.handle, self.scheduler.handle)
 
     def _intake(self) -> Intake:
-        plan, clock, chance = self._plan, self.clock, self.chance
-        return Intake(
-            lambda request: plan.prepare(request, clock, chance), self.clock, self.subscribers, self.storage.handle
-        )
+        return Intake(self._prepare, self.clock, self.subscribers, self.storage.handle)
+
+    def _prepare(self, request: TaskRequest) -> NewTask:
+        return self._plan.prepare(request, self.clock.wall(), self.chance)

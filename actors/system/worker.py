@@ -16,6 +16,7 @@ from ..core.outcome import Cancelled, Change, Finished, Outcome, Returned, decid
 from ..core.request import Claimed
 from ..core.retry import RetryPolicy
 from ..execution.attempt import Attempt
+from ..execution.surroundings import Surroundings
 from ..kernel import Actor, ActorCrashed, ActorStopped, Handle
 from .board import Board
 from .clock import Clock
@@ -37,6 +38,7 @@ class Tools:
     clock: Clock
     running: Running
     board: Board
+    surroundings: Surroundings
     storage: Handle[StorageMessage]
     retry: Handle[Failed]
     monitor: Handle[MonitorMessage]
@@ -155,12 +157,9 @@ class Worker(Actor[WorkerMessage]):
     def _attempt(self, task: Claimed) -> Attempt:
         tools = self._tools
         handler = tools.running.handlers[task.task_type]
-        attempt = Attempt(task, handler, self._lane.limiter, tools.clock.wall, tools.board.report, self._late_end)
+        attempt = Attempt(task, handler, self._lane.limiter, tools.surroundings)
         self._lane.running[task.seq] = attempt
         return attempt
-
-    def _late_end(self, attempt: Attempt) -> None:
-        self._tools.running.end(attempt, Returned())
 
     async def _send_outcomes(self) -> None:
         """Empty the outbox; each entry leaves it when it is told to someone."""

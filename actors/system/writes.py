@@ -23,15 +23,29 @@ class Settle(Write):
     changes: Sequence[Change]
 
     def stirs(self) -> Collection[str] | None:
-        back = any(change.transition is Transition.GIVE_BACK for change in self.changes)
-        return None if back else ()
+        if any(change.transition is Transition.GIVE_BACK for change in self.changes):
+            return None
+        return {row.lane for change in self.changes for row in change.children if row.rank is not None}
 
     @classmethod
     def apply_all(cls, writes: Sequence[Settle], transaction: Transaction) -> list[None]:
         changes = [change for write in writes for change in write.changes]
         results = settle.settle(transaction.connection, changes, transaction.node, transaction.aging, transaction.tally)
         transaction.settled += zip(changes, results, strict=True)
+        _store_children(changes, results, transaction)
         return [None] * len(writes)
+
+
+def _store_children(changes: Sequence[Change], results: Sequence[settle.Settled], transaction: Transaction) -> None:
+    """Insert what the handlers of *changes* submitted, but for those whose outcome was not stored, or is not new."""
+    rows = [
+        row
+        for change, result in zip(changes, results, strict=True)
+        if change.children and result is settle.Settled.STORED
+        for row in change.children
+    ]
+    if rows:
+        transaction.submitted += zip(rows, tasks.submit(transaction.connection, rows, transaction.tally), strict=True)
 
 
 @attrs.frozen

@@ -16,13 +16,13 @@ from actors.core.outcome import Finished
 from actors.core.stop import StopReason
 from actors.core.task import Progress, moment
 from actors.execution.context import current, log, progress
-from tests.execution.world import NOW, Runs, claimed
+from tests.execution.world import NOW, Runs, child, claimed
 
 
 def context(words: list[Progress] | None = None, **values: object) -> TaskContext:
     """The context of a claimed task."""
     said: list[Progress] = [] if words is None else words
-    return TaskContext(claimed(**values), said.append)  # type: ignore[arg-type]  # the values are claimed's to check
+    return TaskContext(claimed(**values), said.append, child)  # type: ignore[arg-type]  # the values are claimed's to check
 
 
 def test_a_context_says_what_is_known_of_the_attempt() -> None:

@@ -8,11 +8,13 @@ from uuid import UUID
 
 import trio
 
-from actors.core.request import Claimed
+from actors.core.request import Claimed, NewTask, TaskRequest
+from actors.core.schedule import Defaults, plain_row
 from actors.core.task import Progress
 from actors.declare import Declaration, TaskOptions
 from actors.execution.attempt import Attempt
 from actors.execution.handler import Handler
+from actors.execution.surroundings import Surroundings
 
 NOW = 1_700_000_000.0
 
@@ -33,6 +35,12 @@ def handler(function: Callable[..., Any], task_type: str = "work", **options: An
     return Declaration(task_type, function, TaskOptions(**options)).handler()
 
 
+def child(request: TaskRequest) -> NewTask:
+    """The row of a child."""
+    defaults = Defaults(request.task_type, "coroutine", "coroutine", 5, 3, None, None)
+    return plain_row(defaults, "{}", NOW, str(UUID(int=99)), 1, 60.0)
+
+
 class Runs:
     """Makes attempts, and keeps what they report.
 
@@ -51,8 +59,8 @@ class Runs:
     def attempt(self, function: Callable[..., Any], **values: Any) -> Attempt:
         """An attempt that was not started yet."""
         return Attempt(
-            claimed(**values), handler(function), self.limiter, lambda: NOW,
-            lambda _, progress: self.words.append(progress), self._ended_late,
+            claimed(**values), handler(function), self.limiter,
+            Surroundings(lambda: NOW, lambda _, progress: self.words.append(progress), child, self._ended_late),
         )  # fmt: skip
 
     def _ended_late(self, attempt: Attempt) -> None:

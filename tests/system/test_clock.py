@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import trio
 from trio.testing import MockClock
 
 from actors.system.clock import Chance, Clock
@@ -41,3 +42,15 @@ def test_a_seed_makes_chance_repeat_itself() -> None:
     draws = [(chance.draw(), chance.nonce(), chance.task_id(1.5)) for chance in (Chance(7), Chance(7), Chance())]
     assert draws[0] == draws[1] != draws[2]
     assert 0 <= draws[0][1] < 1 << 63
+
+
+async def test_any_thread_may_ask_for_the_wall_time() -> None:
+    clock = Clock()
+    before = clock.wall()
+    assert before <= await trio.to_thread.run_sync(clock.wall) <= clock.wall()
+
+
+async def test_in_virtual_time_threads_see_the_virtual_time(autojump_clock: MockClock) -> None:
+    clock = Clock(None)
+    autojump_clock.jump(3600)
+    assert await trio.to_thread.run_sync(clock.wall) == clock.wall()

@@ -85,7 +85,7 @@ async def test_steering_may_stir_any_lane_and_outcomes_do_not_unless_they_give_b
     done = world.finished(claimed())
     back = attrs.evolve(done, transition=Transition.GIVE_BACK)
     assert [write.stirs() for write in (Promote(), Pause("lane", "thread", False), Settle([done, back]))] == [None] * 3
-    assert [write.stirs() for write in (Settle([done]), Cancel(["1"]), SetProgress([]))] == [()] * 3
+    assert not any(write.stirs() for write in (Settle([done]), Cancel(["1"]), SetProgress([])))
 
 
 async def test_what_stirs_every_lane_is_claimed_and_not_started_unclaimed() -> None:

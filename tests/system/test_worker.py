@@ -41,8 +41,8 @@ class Shop:
         """Run the Worker; leaving drains it with so much *grace*, in seconds, and a Storage that answers then."""
         world = self.world
         tools = Tools(
-            clock=world.clock, running=world.running, board=world.board, storage=world.storage.handle,
-            retry=world.retry.handle, monitor=world.monitor.handle,
+            clock=world.clock, running=world.running, board=world.board, surroundings=world.surroundings,
+            storage=world.storage.handle, retry=world.retry.handle, monitor=world.monitor.handle,
         )  # fmt: skip
         worker: Child[Any] = Child(
             "worker", lambda: Worker(self.lane, self.outbox, tools, worker.handle), stop_within=grace + 9

@@ -16,6 +16,7 @@ from actors.core.schedule import plain_row, requested_row
 from actors.declare import Declaration, TaskOptions
 from actors.execution.attempt import Attempt
 from actors.execution.handler import Handler
+from actors.execution.surroundings import Surroundings
 from actors.kernel import Actor, Ask, Child, Limits, Probe, supervise
 from actors.settings import Settings
 from actors.store import schema
@@ -30,7 +31,7 @@ from actors.system.storage import Peers, Storage
 from actors.system.subscribers import Subscribers
 from actors.system.transaction import Transaction, Write
 from actors.system.waiters import Waiters
-from tests.execution.world import claimed, handler
+from tests.execution.world import child, claimed, handler
 
 T = TypeVar("T")
 AGING = 60.0
@@ -56,6 +57,7 @@ class World:
         self.handlers = {one.task_type: one for one in known}
         self.running = Running({"coroutine": 4, "thread": 2}, self.handlers, recorder or Recorder(None))
         self.board = Board(self.clock.wall)
+        self.surroundings = Surroundings(self.clock.wall, self.board.report, child, self.running.end_late)
         self.told: list[Transaction] = []
         self.subscribers = Subscribers([])
         self.storage: Probe[Any] = Probe("storage")
@@ -74,9 +76,7 @@ class World:
         """A leased attempt that counts as running, though nothing runs it."""
         task = self.take(seq, **values)
         lane = self.running.lanes[task.lane]
-        attempt = Attempt(
-            task, self.handlers[task.task_type], lane.limiter, self.clock.wall, self.board.report, lambda _: None
-        )
+        attempt = Attempt(task, self.handlers[task.task_type], lane.limiter, self.surroundings)
         lane.running[seq] = attempt
         return attempt
 

@@ -1,0 +1,31 @@
+"""What attempts need of the node that runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ..core.request import NewTask, TaskRequest
+from ..core.task import Progress
+
+if TYPE_CHECKING:
+    from .attempt import Attempt
+
+
+@attrs.frozen
+class Surroundings:
+    """One for all attempts of a node.
+
+    Attributes:
+        wall: epoch seconds.
+        report: takes what a handler says of itself, in the handler's own thread.
+        prepare: makes the row of a child's request, or raises what is wrong with it; in the handler's own thread.
+        ended_late: told when a thread has ended that was left behind.
+    """
+
+    wall: Callable[[], float]
+    report: Callable[[Attempt, Progress], None]
+    prepare: Callable[[TaskRequest], NewTask]
+    ended_late: Callable[[Attempt], None]
