@@ -9,11 +9,11 @@ import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from .core import options
-from .core.errors import InvalidOption, NotRunning, TaskNotFound
-from .core.task import Attempt, Task, TaskStatus
+from .core.errors import InvalidOption, NotRunning, TaskNotFound, did_you_mean
+from .core.task import Attempt, Order, Task, TaskStatus
 from .registry import Registry
 from .settings import Settings
 from .ticket import Ticket
@@ -83,22 +83,32 @@ class Desk:
         key: str | None = None,
         created_after: datetime | None = None,
         created_before: datetime | None = None,
-        order: str = "newest",
+        order: Order = "newest",
         limit: int = 100,
         after: str | None = None,
     ) -> list[Task]:
         """A page of tasks.
 
+        A page is found by seeks, however many tasks there are; but filters other than the status in the order "ended",
+        or the lane and the type of what is ready in the order "due", read on until enough tasks have passed them.
+
         Args:
-            order: "newest" or "oldest" first, by submission.
+            order: "newest" or "oldest" first, by submission; "due": tasks that wait, next one first: what is ready to
+                start in the order in which it starts, then what is put off by its due time; "ended": latest first.
             limit: 1–1000.
             after: the last task_id of the page before.
+
+        Raises:
+            TaskNotFound: *after* is not stored any more; begin with the first page.
+            IllegalTransition: *after* has been revived, and so has no place among the ended any more.
+            InvalidOption: an option has a value that cannot work, or the order has no tasks of this *status*.
         """
-        if order not in ("newest", "oldest"):
-            raise InvalidOption(f"order is {order!r}; it should be 'newest' or 'oldest'")
+        if order not in (orders := get_args(Order)):
+            known = ", ".join(map(repr, orders))
+            raise InvalidOption(f"order is {order!r:.80}; it should be one of {known}{did_you_mean(order, orders)}")
         options.whole("limit", limit, 1, 1000)
         which = _filter(task_type, status, lane, key, created_after, created_before)
-        return await self.running_node.page(which, limit, after, newest_first=order == "newest")
+        return await self.running_node.page(which, order, limit, after, self.settings.aging_seconds)
 
     async def count(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import attrs
 
@@ -114,6 +114,9 @@ class Attempt:
     outcome: str
     error_info: ErrorInfo | None
 
+
+Order = Literal["newest", "oldest", "due", "ended"]
+"""How a list of tasks may be sorted."""
 
 EARLIEST: Final = 0.0
 """Epoch seconds of the first time that a task may have."""

@@ -1,4 +1,4 @@
-"""Reads for people: tasks as values, pages, counts, statistics."""
+"""Reads for people: tasks as values, counts, statistics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import attrs
 import orjson
 from sqlalchemy import Connection, Row, Select, func, select
 
-from ..core.errors import TaskNotFound
 from ..core.identity import stored_id
 from ..core.stored import error_from, progress_from
 from ..core.task import Attempt, ExecutionMode, Task, TaskStatus, moment
@@ -70,23 +69,7 @@ class Statistics:
 def get(connection: Connection, task_id: str) -> Task | None:
     """The task with this id."""
     row = connection.execute(select(task).where(task.c.task_id == stored_id(task_id))).one_or_none()
-    return None if row is None else _task(row)
-
-
-def page(connection: Connection, which: Filter, limit: int, after: str | None, *, newest_first: bool) -> list[Task]:
-    """Up to *limit* tasks in order of submission, from behind the task *after*.
-
-    Raises:
-        TaskNotFound: *after* is not stored (any more), so that nobody takes the end of a list for the whole.
-    """
-    query = _where(select(task), which)
-    if after is not None:
-        last = connection.execute(select(task.c.seq).where(task.c.task_id == stored_id(after))).scalar()
-        if last is None:
-            raise TaskNotFound.of(after)
-        query = query.where(task.c.seq < last if newest_first else task.c.seq > last)
-    query = query.order_by(task.c.seq.desc() if newest_first else task.c.seq).limit(limit)
-    return [_task(row) for row in connection.execute(query)]
+    return None if row is None else task_of(row)
 
 
 def count(connection: Connection, which: Filter) -> int:
@@ -94,7 +77,7 @@ def count(connection: Connection, which: Filter) -> int:
     if which == Filter(task_type=which.task_type, status=which.status):
         found = rollups.by_status(connection, which.task_type)
         return sum(found.values()) if which.status is None else found[which.status.value]
-    return int(connection.execute(_where(select(func.count()).select_from(task), which)).scalar_one())
+    return int(connection.execute(matching(select(func.count()).select_from(task), which)).scalar_one())
 
 
 def attempts(connection: Connection, task_id: str) -> list[Attempt]:
@@ -155,7 +138,8 @@ def statistics(connection: Connection, now: float, uptime_seconds: float) -> Sta
     )
 
 
-def _where(query: Select[Any], which: Filter) -> Select[Any]:
+def matching(query: Select[Any], which: Filter) -> Select[Any]:
+    """*query*, of the tasks that *which* means alone."""
     for name in ("task_type", "lane", "key"):
         if (value := getattr(which, name)) is not None:
             query = query.where(task.c[name] == value)
@@ -168,7 +152,8 @@ def _where(query: Select[Any], which: Filter) -> Select[Any]:
     return query
 
 
-def _task(row: Row[Any]) -> Task:
+def task_of(row: Row[Any]) -> Task:
+    """The task that a row of the table holds."""
     values = row._mapping
     return Task(
         task_id=values["task_id"],

@@ -15,9 +15,9 @@ from ..core.events import TaskEvent, TaskEventType
 from ..core.identity import stored_id
 from ..core.request import NewTask, Receipt, TaskRequest
 from ..core.stored import plain_text
-from ..core.task import Attempt, Task
+from ..core.task import Attempt, Order, Task
 from ..kernel import ActorCrashed, ActorStopped, Ask, ChildSnapshot, Handle, Tree
-from ..store import views
+from ..store import pages, views
 from ..store.connection import Connection
 from .clock import Chance, Clock
 from .messages import LookUp, Read, StorageMessage
@@ -104,12 +104,12 @@ class Node:
         """The task as it is stored."""
         return await self.read(lambda connection: views.get(connection, task_id))
 
-    async def page(self, which: Mapping[str, Any], limit: int, after: str | None, *, newest_first: bool) -> list[Task]:
+    async def page(
+        self, which: Mapping[str, Any], order: Order, limit: int, after: str | None, aging: float
+    ) -> list[Task]:
         """A page of tasks; *which* are the values of a `views.Filter`."""
         chosen = views.Filter(**which)
-        return await self.read(
-            lambda connection: views.page(connection, chosen, limit, after, newest_first=newest_first)
-        )
+        return await self.read(lambda connection: pages.page(connection, chosen, order, limit, after, aging))
 
     async def count(self, which: Mapping[str, Any]) -> int:
         """How many tasks there are."""

@@ -12,6 +12,7 @@ import trio
 from trio.testing import MockClock
 
 from actors import Abort, Settings, TaskStatus, TaskSystem
+from actors.core.task import Order
 from actors.errors import InvalidOption, TaskNotFound
 from tests.app.world import HOUR, all_ended, refused
 
@@ -29,7 +30,7 @@ async def work(how: str = "complete", seconds: float = 0) -> None:
         await trio.sleep_forever()
 
 
-async def pages(app: TaskSystem, order: str, limit: int, **which: Any) -> list[str]:
+async def pages(app: TaskSystem, order: Order, limit: int, **which: Any) -> list[str]:
     """All task ids, page after page."""
     found: list[str] = []
     while page := await app.list(order=order, limit=limit, after=found[-1] if found else None, **which):
@@ -97,7 +98,7 @@ async def test_lists_and_counts_take_the_same_filters(app: TaskSystem, autojump_
     [
         ({"limit": 0}, ("limit", "0", "1 to 1000")),
         ({"limit": 1001}, ("limit", "1001")),
-        ({"order": "random"}, ("order", "'random'", "'newest'", "'oldest'")),
+        ({"order": "random"}, ("order", "'random'", "'newest'", "'oldest'", "'due'", "'ended'")),
         ({"status": "failed"}, ("status", "'failed'", "TaskStatus")),
         ({"created_after": 5}, ("created_after", "5", "datetime")),
     ],
@@ -250,3 +251,13 @@ async def test_old_tasks_go_by_themselves_failed_ones_later(autojump_clock: Mock
         assert await failed.status() is S.FAILED
         await trio.sleep(18 * HOUR)
         assert await app.count() == 0
+
+
+async def test_what_is_due_next_and_what_ended_last_are_lists_too(app: TaskSystem, autojump_clock: MockClock) -> None:
+    declared = app.task(work)
+    async with app.running():
+        done = [(await declared.submit(seconds=seconds)).task_id for seconds in (3.0, 1.0, 2.0)]
+        await trio.sleep(5)
+        late = [(await declared.options(delay=delay).submit()).task_id for delay in (30, 10, 20)]
+        assert await pages(app, "ended", 2) == [done[0], done[2], done[1]]
+        assert await pages(app, "due", 2) == [late[1], late[2], late[0]]

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import pytest
-
-from actors.core.errors import TaskNotFound
 from actors.core.lifecycle import Transition
 from actors.core.task import ExecutionMode, TaskStatus
 from actors.store import views
@@ -33,30 +30,12 @@ def test_ids_are_found_in_upper_case_too(world: World) -> None:
     assert len(views.attempts(world.connection, loud)) == 1
     assert [ended.task_id for ended in views.ended_among(world.connection, [loud])] == [row.task_id]
     assert views.known_among(world.connection, [loud]) == {row.task_id}
-    behind = views.page(world.connection, Filter(), 3, loud, newest_first=False)
-    assert [task.task_id for task in behind] == [later]
+    assert world.page("oldest", after=loud) == [later]
     assert [found.task_id for found in world.cancel(loud)] == [row.task_id]
 
 
-@pytest.mark.parametrize("newest_first", [False, True])
-def test_pages_walk_through_all_tasks_once_and_in_order(world: World, newest_first: bool) -> None:
-    submitted = world.submitted(*["mail"] * 7)
-    seen: list[str] = []
-    while page := views.page(world.connection, Filter(), 3, seen[-1] if seen else None, newest_first=newest_first):
-        seen += [task.task_id for task in page]
-        if len(seen) == 3:
-            world.submitted("report") if newest_first else None  # what comes in at the other end shifts no page
-    assert seen == (submitted[::-1] if newest_first else submitted)
-
-
-def test_a_page_behind_a_task_that_is_gone_is_an_error_and_no_empty_list(world: World) -> None:
-    world.submitted("mail")
-    with pytest.raises(TaskNotFound, match="no task 'gone' is stored"):
-        views.page(world.connection, Filter(), 3, "gone", newest_first=False)
-
-
 def filtered(world: World, which: Filter) -> list[str]:
-    found = [task.task_id for task in views.page(world.connection, which, 100, None, newest_first=False)]
+    found = world.page("oldest", which)
     assert views.count(world.connection, which) == len(found)
     return found
 

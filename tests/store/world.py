@@ -14,8 +14,9 @@ from actors.core.lifecycle import Transition
 from actors.core.outcome import AttemptOutcome, Change
 from actors.core.priority import rank
 from actors.core.request import Claimed, NewTask, Receipt
-from actors.core.task import ErrorInfo, Task, moment
-from actors.store import claim, cleanup, leases, rollups, schema, settle, steer, tasks, views
+from actors.core.task import ErrorInfo, Order, Task, moment
+from actors.store import claim, cleanup, leases, pages, rollups, schema, settle, steer, tasks, views
+from actors.store.views import Filter
 
 T = TypeVar("T")
 NOW = 1_700_000_000.0
@@ -127,6 +128,13 @@ class World:
         task = views.get(self.connection, task_id)
         assert task is not None
         return task
+
+    def page(
+        self, order: Order, which: Filter | None = None, limit: int = PLENTY, after: str | None = None
+    ) -> list[str]:
+        """The ids of a page of tasks."""
+        found = pages.page(self.connection, which or Filter(), order, limit, after, AGING)
+        return [task.task_id for task in found]
 
     def statuses(self, task_ids: Sequence[str]) -> list[str]:
         return [self.get(task_id).status.value for task_id in task_ids]
