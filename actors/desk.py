@@ -161,6 +161,32 @@ class Desk:
             raise TaskNotFound.of(task_id)
         return taken
 
+    async def retry(self, task_id: str) -> Ticket[Any]:
+        """Revive an ended task, whatever its end: it is pending and due now, with all its retries before it.
+
+        Its result, expiry and counts of retries and crashes are gone; its attempts stay, and their numbers go on. Who
+        waits for its result from now on waits for the new one. It is told as a SUBMITTED event, with `revived_from`.
+
+        Raises:
+            TaskNotFound: it is not stored.
+            IllegalTransition: it has not ended, or a living task of its type has taken its key.
+        """
+        await self.running_node.revive(task_id)
+        return self.ticket(task_id)
+
+    async def retry_failed(self, task_type: str | None = None, since: datetime | None = None) -> int:
+        """Revive all tasks that ended FAILED or TIMEOUT, see `retry`; how many there were.
+
+        It is done in transactions of up to 500, so that other work goes on beside it. What fails again meanwhile is
+        left alone, as are tasks whose key a living task has taken.
+
+        Args:
+            task_type: of this type alone.
+            since: which ended at this time or after it.
+        """
+        start = None if since is None else options.epoch("since", since)
+        return await self.running_node.revive_failed(task_type, start)
+
     async def pause(self, *, lane: str | None = None, task_type: str | None = None) -> None:
         """Start no more tasks of a lane or a type, on any node, until `resume`. What runs goes on."""
         await self.running_node.pause(*self._pausable(lane, task_type), on=True)

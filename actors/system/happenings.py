@@ -49,6 +49,9 @@ def events_of(transaction: Transaction) -> Iterator[TaskEvent]:
     for expired in transaction.expired:
         data = {"error_info": expired.error}
         yield TaskEvent(TaskEventType.TIMED_OUT, expired.task_id, expired.task_type, expired.attempt, at, data)
+    for revived in transaction.revived:
+        data = {"revived_from": revived.status.value}
+        yield TaskEvent(TaskEventType.SUBMITTED, revived.task_id, revived.task_type, revived.attempt, at, data)
     for recovered in transaction.recovered:
         yield _recovered(recovered, transaction.now)
     for task in transaction.claimed:

@@ -81,6 +81,7 @@ class Meter:
         counts = self._second(int(now))
         counts["submitted"] += len(transaction.submitted)
         counts["started"] += len(transaction.claimed)
+        counts["revived"] += len(transaction.revived)
         for change, result in transaction.settled:
             if result is Settled.STORED:
                 counts[change.transition.value] += 1

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, TypeVar
 
 import attrs
 import trio
 
 from .. import __version__
-from ..core.errors import NotRunning, StorageUnavailable
+from ..core.errors import IllegalTransition, NotRunning, StorageUnavailable, TaskNotFound
 from ..core.events import TaskEvent, TaskEventType
 from ..core.identity import stored_id
 from ..core.request import NewTask, Receipt, TaskRequest
 from ..core.stored import plain_text
-from ..core.task import Attempt, Order, Task
+from ..core.task import Attempt, Order, Task, TaskStatus
 from ..kernel import ActorCrashed, ActorStopped, Ask, ChildSnapshot, Handle, Tree
 from ..store import pages, views
 from ..store.connection import Connection
+from ..store.revive import Revival, Revived, failures
 from .clock import Chance, Clock
 from .messages import LookUp, Read, StorageMessage
 from .metrics import LaneMetrics, Meter, Metrics, Resources
 from .running import Running
 from .subscribers import Subscribers
 from .waiters import Waiters
-from .writes import Cancel, Cleanup, Pause, Submit
+from .writes import Cancel, Cleanup, Pause, Revive, Submit
 
 R = TypeVar("R")
 
@@ -130,6 +132,34 @@ class Node:
         found = await self._ask(Cancel([stored_id(task_id)]))
         return found[0].taken if found else None
 
+    async def revive(self, task_id: str) -> None:
+        """Make an ended task due again.
+
+        Raises:
+            TaskNotFound: it is not stored.
+            IllegalTransition: it has not ended, or its key is taken.
+        """
+        found: list[Revived] = await self._ask(Revive([task_id], self.chance.nonce()))
+        if not found:
+            raise TaskNotFound.of(task_id)
+        if found[0].result is not Revival.DONE:
+            raise IllegalTransition(_why_not_revived(found[0]))
+
+    async def revive_failed(self, task_type: str | None, since: float | None) -> int:
+        """Make due again what failed or timed out from *since* until now, a batch at a time; how many there were."""
+        until, total = self.clock.wall(), 0
+        for status in (TaskStatus.FAILED, TaskStatus.TIMEOUT):
+            behind, more = None, True
+            while more:
+                found = await self.read(
+                    partial(failures, status=status, task_type=task_type, since=since, until=until, behind=behind)
+                )
+                if found.task_ids:
+                    revived: list[Revived] = await self._ask(Revive(found.task_ids, self.chance.nonce()))
+                    total += sum(one.result is Revival.DONE for one in revived)
+                behind, more = found.behind, found.behind is not None
+        return total
+
     async def pause(self, kind: str, name: str, *, on: bool) -> None:
         """Pause a lane or a task type, or let it go on."""
         await self._ask(Pause(kind, name, on))
@@ -174,3 +204,13 @@ class Node:
             events_lost=self._subscribers.lost,
             system_resources=self._resources.look(now),
         )
+
+
+def _why_not_revived(found: Revived) -> str:
+    name = f"task {found.task_id} ({found.task_type!r})"
+    if found.result is Revival.ALIVE:
+        return f"{name} is {found.status.value}; a task can be retried when it has ended"
+    return (
+        f"{name} has the key {found.key!r}, which another task of this type has taken meanwhile;"
+        " it can be retried when that one has ended"
+    )

@@ -13,6 +13,7 @@ from ..kernel import Ask
 from ..store import claim
 from ..store.connection import Connection
 from ..store.leases import Recovered
+from ..store.revive import Revived
 from ..store.rollups import Tally
 from ..store.settle import Settled
 from ..store.steer import Cancelled, Expired
@@ -29,6 +30,7 @@ class Transaction:
         express: lanes whose new tasks start at once: there is room for them all, and nothing goes before them.
         now: epoch seconds.
         aging: seconds of waiting that one step of priority is worth.
+        rewritten: tasks that had ended are not what they were: revived, removed, or without their result.
     """
 
     def __init__(self, connection: Connection, node: str, now: float, aging: float) -> None:
@@ -44,7 +46,9 @@ class Transaction:
         self.cancelled: list[Cancelled] = []
         self.expired: list[Expired] = []
         self.recovered: list[Recovered] = []
+        self.revived: list[Revived] = []
         self.progress: list[Word] = []
+        self.rewritten = False
         self.alone_waits = False
         self.paused: frozenset[tuple[str, str]] | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
@@ -80,8 +80,9 @@ class Waiters:
             wait.fail(error)
 
     def look_at_all(self) -> None:
-        """Look everything up at the next occasion: another process has written."""
+        """Look everything up at the next occasion: another process has written, and may have revived what ended."""
         self._to_look_up.update(self._waits)
+        self._recent.clear()
 
     def committed(self, transaction: Transaction) -> None:
         """Answer those whose tasks the transaction has ended."""
@@ -102,26 +103,31 @@ class Waiters:
         for expired in transaction.expired:
             text = error_text(expired.error)
             self._end(Ended(expired.task_id, expired.task_type, "timeout", expired.attempt, None, text))
+        if transaction.rewritten:
+            self._recent.clear()
 
     def look_up(self, database: Database) -> None:
         """Ask the reader for the ends that may have been missed."""
         if self._to_look_up:
-            wanted, self._to_look_up = sorted(self._to_look_up & self._waits.keys()), set()
+            # Only those who wait now are answered: who comes later may come after a revival, and means the next end.
+            wanted = {task_id: [*self._waits[task_id]] for task_id in sorted(self._to_look_up & self._waits.keys())}
+            self._to_look_up = set()
             if wanted:
                 ask: Ask[tuple[list[Ended], set[str]]] = Ask()
                 ask.reply.then(partial(self._looked_up, ask, wanted))
-                database.read(ask, partial(_ends, task_ids=wanted))
+                database.read(ask, partial(_ends, task_ids=list(wanted)))
 
-    def _looked_up(self, ask: Ask[tuple[list[Ended], set[str]]], wanted: Iterable[str]) -> None:
+    def _looked_up(self, ask: Ask[tuple[list[Ended], set[str]]], wanted: Mapping[str, list[Ask[Ended]]]) -> None:
         try:
             found, known = ask.reply.result()
         except Exception:
             self._to_look_up.update(wanted)  # the next batch, or the next word from outside, brings them up again
             return
         for ended in found:
-            self._answer(ended)
-        for task_id in set(wanted) - known:
-            for wait in self._waits.pop(task_id, []):
+            for wait in wanted[ended.task_id]:
+                wait.answer(ended)
+        for task_id in wanted.keys() - known:
+            for wait in wanted[task_id]:
                 wait.fail(TaskNotFound.of(task_id))
 
     def _end(self, ended: Ended) -> None:

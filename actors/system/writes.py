@@ -10,7 +10,7 @@ import attrs
 from ..core.lifecycle import Transition
 from ..core.outcome import Change
 from ..core.request import NewTask, Receipt
-from ..store import claim, cleanup, rollups, settle, steer, tasks
+from ..store import claim, cleanup, revive, rollups, settle, steer, tasks
 from .board import Word
 from .transaction import Transaction, Write
 
@@ -106,6 +106,30 @@ class Cancel(Write):
         transaction.cancelled += found
         known = {cancelled.task_id: cancelled for cancelled in found}
         return [[known[task_id] for task_id in write.task_ids if task_id in known] for write in writes]
+
+
+@attrs.frozen
+class Revive(Write):
+    """Make ended tasks due again; answers `list[revive.Revived]`, without the unknown ones.
+
+    Attributes:
+        nonce: drawn once, so that a repetition recognises what it has done before.
+    """
+
+    task_ids: Sequence[str]
+    nonce: int
+
+    def stirs(self) -> Collection[str] | None:
+        return None
+
+    def apply(self, transaction: Transaction) -> list[revive.Revived]:
+        found = revive.revive(
+            transaction.connection, self.task_ids, self.nonce, transaction.now, transaction.aging, transaction.tally
+        )
+        done = [revived for revived in found if revived.result is revive.Revival.DONE]
+        transaction.revived += done
+        transaction.rewritten |= bool(done)
+        return found
 
 
 @attrs.frozen

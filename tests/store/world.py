@@ -15,7 +15,7 @@ from actors.core.outcome import AttemptOutcome, Change
 from actors.core.priority import rank
 from actors.core.request import Claimed, NewTask, Receipt
 from actors.core.task import ErrorInfo, Order, Task, moment
-from actors.store import claim, cleanup, leases, pages, rollups, schema, settle, steer, tasks, views
+from actors.store import claim, cleanup, leases, pages, revive, rollups, schema, settle, steer, tasks, views
 from actors.store.views import Filter
 
 T = TypeVar("T")
@@ -120,6 +120,10 @@ class World:
 
     def give_back(self, *attempts: tuple[int, int]) -> list[int]:
         return self.counted(lambda tally: leases.give_back(self.connection, attempts, self.now, AGING, tally))
+
+    def revive(self, *task_ids: str, nonce: int = -1) -> list[revive.Revival]:
+        found = self.counted(lambda tally: revive.revive(self.connection, task_ids, nonce, self.now, AGING, tally))
+        return [one.result for one in found]
 
     def promote(self, most: int = 1000) -> int:
         return claim.promote(self.connection, self.now, AGING, most)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import attrs
@@ -22,24 +23,27 @@ from actors.store.connection import Connection
 from actors.store.views import Ended
 from actors.system.messages import Claim, LookAgain, LookOutside, LookUp
 from actors.system.waiters import LONGEST_REMEMBERED, REMEMBERED, Waiters
-from actors.system.writes import Cancel, Promote, Settle, Submit
+from actors.system.writes import Cancel, Promote, Revive, Settle, Submit
 from tests.system.world import MemoryDatabase, World, alive
 
 
 class CountedDatabase(MemoryDatabase):
-    """Counts the reads, and can make them fail."""
+    """Counts the reads, and can make them fail, or their answers come late."""
 
     def __init__(self) -> None:
         super().__init__()
         self.reads = 0
         self.fault: Exception | None = None
+        self.late: list[Callable[[], None]] | None = None
 
     def read(self, ask: Ask[Any], query: Callable[[Connection], Any]) -> None:
         self.reads += 1
         if self.fault is not None:
             ask.fail(self.fault)
-        else:
+        elif self.late is None:
             super().read(ask, query)
+        else:
+            self.late.append(partial(ask.answer, self.look(query)))
 
 
 class Wait:
@@ -123,6 +127,52 @@ async def test_a_recent_end_is_remembered_without_a_query(autojump_clock: MockCl
         (wait,) = await desk.waiting(task.task_id)
         assert wait.reply.result().status == "completed"
     assert desk.database.reads == 0
+
+
+async def test_a_revived_task_has_not_ended_whatever_is_remembered_of_its_end(autojump_clock: MockClock) -> None:
+    desk = Desk()
+    async with desk.open() as storage:
+        (task,) = await desk.run(storage)
+        await desk.end(storage, task, '"old"')
+        await storage.handle.ask(Revive([task.task_id], 1))
+        (wait,) = await desk.waiting(task.task_id)
+        assert not wait.reply.done
+        await desk.end(storage, desk.brought[-1], '"new"')
+        assert (await wait.reply.wait()).result == '"new"'
+
+
+async def test_an_end_that_was_read_before_a_revival_is_not_told_to_who_comes_after_it(
+    autojump_clock: MockClock,
+) -> None:
+    desk = Desk()
+    desk.database.late = []
+    async with desk.open() as storage:
+        (task,) = await desk.run(storage)
+        await desk.end(storage, task, '"old"')
+        await storage.handle.tell(LookOutside())  # so that nothing is remembered
+        await wait_all_tasks_blocked()
+        (before,) = await desk.waiting(task.task_id)
+        await storage.handle.ask(Revive([task.task_id], 1))
+        (after,) = await desk.waiting(task.task_id)
+        desk.database.late[0]()
+        assert (await before.reply.wait()).result == '"old"'
+        await wait_all_tasks_blocked()
+        assert not after.reply.done
+        await desk.end(storage, desk.brought[-1], '"new"')
+        assert (await after.reply.wait()).result == '"new"'
+
+
+async def test_an_end_that_another_process_may_have_undone_is_read_again(autojump_clock: MockClock) -> None:
+    desk = Desk()
+    async with desk.open() as storage:
+        (task,) = await desk.run(storage)
+        await desk.end(storage, task)
+        revive = "UPDATE actors_task SET status = 'pending', completed_at = NULL"
+        await desk.database.write(lambda connection: connection.exec_driver_sql(revive))
+        await storage.handle.tell(LookOutside())
+        await wait_all_tasks_blocked()
+        (wait,) = await desk.waiting(task.task_id)
+        assert not wait.reply.done
 
 
 async def test_a_large_result_is_told_but_not_remembered(autojump_clock: MockClock) -> None:
