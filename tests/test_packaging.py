@@ -38,6 +38,25 @@ def test_importing_the_package_does_not_import(library: str) -> None:
     assert library not in modules_after("import actors")
 
 
+@pytest.mark.parametrize("database", ["new", "current"])
+def test_a_start_that_has_nothing_to_migrate_does_not_import_alembic(database: str, tmp_path: Path) -> None:
+    start = f"""import actors, trio
+async def main(app):
+    async with app.running():
+        await app.count()
+trio.run(main, actors.TaskSystem("sqlite:///{tmp_path / "tasks.db"}"))"""
+    for _ in range(1 if database == "new" else 2):
+        loaded = modules_after(start + "\nNone")
+    assert "sqlalchemy" in loaded
+    assert not {"alembic", "mako", "actors.store.migrate"} & loaded
+
+
+def test_the_migrations_come_with_the_package() -> None:
+    folder = files(actors) / "store" / "migrate"
+    assert (folder / "env.py").is_file()
+    assert (folder / "versions" / "0001_first.py").is_file()
+
+
 def test_every_public_name_can_be_had() -> None:
     for name in actors.__all__:
         assert getattr(actors, name) is not None

@@ -11,7 +11,10 @@ import click
 from .. import __version__
 from ..core.errors import ActorsError
 
-COMMANDS = {"demo": "actors.demo.command:demo"}
+COMMANDS = {
+    "demo": "actors.demo.command:demo",
+    "migrate": "actors.cli.migrate:migrate",
+}
 
 
 class Commands(click.Group):

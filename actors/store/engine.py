@@ -120,10 +120,11 @@ def listen_sqlite(engine: Engine, *, read_only: bool) -> None:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _: object) -> None:
         connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
         if read_only:
             connection.execute("PRAGMA query_only=ON")
+        else:  # the mode stays in the file
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
 
     begin_statement = "BEGIN" if read_only else "BEGIN IMMEDIATE"
 
@@ -137,6 +138,15 @@ def take_turns(connection: Connection, what: int) -> None:
     """Let no other transaction that asks for *what*, a number, run beside this one."""
     if connection.dialect.name == "postgresql":  # SQLite's writers take turns as it is
         connection.execute(select(func.pg_advisory_xact_lock(what)))
+
+
+def bound_lock_waits(connection: Connection, seconds: float) -> None:
+    """Let statements of this transaction wait for a lock no longer than this.
+
+    Who waits for a table's lock holds up all who come after. On SQLite there is nothing to wait for once it has begun.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.set_config("lock_timeout", f"{seconds * 1000:.0f}ms", True)))
 
 
 def insert_or_ignore(table: Table, dialect: Dialect) -> Any:

@@ -18,6 +18,7 @@ _SQLITE_PASSING: Final = {
 _POSTGRES_PASSING: Final = {
     "40001": "transactions were in each other's way",
     "40P01": "transactions were in each other's way",
+    "55P03": "another transaction holds a lock on the tables",
     "53100": "the disk is full",
     "53200": "the server is out of memory",
     "53300": "the server has too many connections",

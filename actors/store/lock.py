@@ -9,10 +9,16 @@ from ..core.errors import DatabaseInUse, InvalidOption
 
 
 class FileLock:
-    """Held from `acquire` until `release`, or until the process dies, however it dies."""
+    """Held from `acquire` until `release`, or until the process dies, however it dies.
 
-    def __init__(self, database: str) -> None:
+    Args:
+        database: the path of the file.
+        advice: what one can do who does not get it.
+    """
+
+    def __init__(self, database: str, advice: str = "stop that one, or run this one with work=False") -> None:
         self._database = database
+        self._advice = advice
         self._file: int | None = None
 
     def acquire(self) -> None:
@@ -35,7 +41,7 @@ class FileLock:
             os.close(file)
             raise DatabaseInUse(
                 f"the database {self._database!r} is in use by the working node with process id {holder or 'unknown'};"
-                " stop that one, or run this one with work=False"
+                f" {self._advice}"
             ) from None
         os.ftruncate(file, 0)
         os.pwrite(file, str(os.getpid()).encode(), 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -14,6 +14,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    PrimaryKeyConstraint,
     SmallInteger,
     String,
     Table,
@@ -29,6 +30,7 @@ from ..core.task import ENDED, WAITING, TaskStatus
 from .engine import take_turns
 
 VERSION: Final = 1
+"""Of the tables below; a test compares it, and them, with what the migrations make."""
 PREFIX: Final = "actors_"
 TURN: Final = 0x6163746F72  # any number that nobody else is likely to lock
 
@@ -152,22 +154,90 @@ node = Table(
     Column("snapshot", Text),
 )
 
-version = Table(PREFIX + "version", metadata, Column("version", Integer, primary_key=True, autoincrement=False))
+version = Table(  # Alembic's own, to the letter: who migrates and who only looks read the same row
+    PREFIX + "version",
+    metadata,
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name=PREFIX + "version_pkc"),
+)
+
+Older = Callable[[Connection, int], object]
+"""What to do about tables of an older version, the number; when it returns they are of this one."""
 
 
-def create(connection: Connection) -> None:
-    """Make the tables if there are none, or check that they are of this version.
+def revision(number: int) -> str:
+    """How a version is called in the version table, and by its migration."""
+    return f"{number:04d}"
+
+
+def found(connection: Connection) -> int | None:
+    """The version of the tables in the database; None if there are none.
 
     Raises:
-        SchemaMismatch: they are of another version.
+        SchemaMismatch: the version table does not say.
+    """
+    if not inspect(connection).has_table(version.name):
+        return None
+    match connection.execute(select(version.c.version_num)).scalars().all():
+        case [number] if number.isdecimal():
+            return int(number)
+        case other:
+            raise SchemaMismatch(
+                f"the table {version.name!r} holds {list(other)!r}; it should hold one version such as"
+                f" {revision(VERSION)!r}; put back a copy of the database"
+            )
+
+
+def refuse_older(_: Connection, number: int) -> None:
+    """Leave tables of the older version *number* to the one who may change them.
+
+    Raises:
+        SchemaMismatch: always.
+    """
+    raise SchemaMismatch(
+        f"the tables in this database are of version {number}; this code needs version {VERSION}; run: actors migrate"
+    )
+
+
+def refuse_newer(number: int | None) -> None:
+    """Check that *number* is no version of the future.
+
+    Raises:
+        SchemaMismatch: it is.
+    """
+    if number is not None and number > VERSION:
+        raise SchemaMismatch(
+            f"the tables in this database are of version {number}; this code knows version {VERSION};"
+            " install a newer trio-actors, or put back the copy from before the upgrade"
+        )
+
+
+def create(connection: Connection, older: Older = refuse_older) -> int | None:
+    """Make the tables if there are none, or see that they are of this version; one process at a time.
+
+    Returns:
+        The version that was found; None if there were no tables.
+
+    Raises:
+        SchemaMismatch: they are of another version, or not ours.
     """
     take_turns(connection, TURN)
-    if not inspect(connection).has_table(version.name):
-        metadata.create_all(connection)
-        connection.execute(version.insert().values(version=VERSION))
-    found = connection.execute(select(version.c.version)).scalar()
-    if found != VERSION:
+    number = found(connection)
+    refuse_newer(number)
+    if number is None:
+        _make(connection)
+    elif number < VERSION:
+        older(connection, number)
+    return number
+
+
+def _make(connection: Connection) -> None:
+    """All at once, and not from migration to migration: a test proves that it comes to the same, without Alembic."""
+    strangers = sorted(set(inspect(connection).get_table_names()) & set(metadata.tables))
+    if strangers:
         raise SchemaMismatch(
-            f"the tables in this database are of version {found}; this code knows version {VERSION}; "
-            + ("install a newer trio-actors" if (found or 0) > VERSION else "use the release that wrote them")
+            f"the database has a table {strangers[0]!r}, but no {version.name!r} to say of which version;"
+            " it is not this package's: rename it, or give another database"
         )
+    metadata.create_all(connection)
+    connection.execute(version.insert().values(version_num=revision(VERSION)))

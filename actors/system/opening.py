@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -16,10 +17,13 @@ from ..store.connection import Connection
 from ..store.engine import file_of, keep_private, parse, shown
 from ..store.faults import passing
 from ..store.lock import FileLock
+from ..store.upgrade import FileUpgrade
 from .clock import Clock
 from .database import Database, InlineDatabase, ThreadedDatabase
 from .recorder import Recorder
 from .transaction import Transaction
+
+logger = logging.getLogger("actors.system")
 
 PATIENCE: Final = 5.0
 """Seconds for which a fault that may pass is waited out when the database is opened."""
@@ -44,10 +48,12 @@ class Opened:
 async def opened(url: str, node: str, *, work: bool, aging: float, lease: float) -> AsyncIterator[Opened]:
     """Open the database at *url* for one node; on leaving all is closed, and the lock is free.
 
+    A working node brings the tables of an older file up to date, and leaves a copy of the file as it was.
+
     Raises:
         InvalidOption: the URL cannot be used.
         DatabaseInUse: another working node holds the SQLite file.
-        SchemaMismatch: the tables are of another version.
+        SchemaMismatch: the tables are of another version, and not this node's to change.
         StorageUnavailable: the database does not answer.
     """
     parsed = parse(url)
@@ -66,9 +72,16 @@ async def opened(url: str, node: str, *, work: bool, aging: float, lease: float)
             recorder = Recorder(f"{path}-running")
         clock = Clock(None) if path is None else Clock()
         database = InlineDatabase(url) if path is None else ThreadedDatabase(url)
+        upgrade = FileUpgrade(path, clock.wall()) if path and work else None
+        older = upgrade or schema.refuse_older
         recovery = await _prepared(
-            url, database, partial(_prepare, node, clock.wall(), aging, lease, recorder.before, work)
+            url, database, partial(_prepare, node, clock.wall(), aging, lease, recorder.before, work, older)
         )
+        if upgrade is not None and upgrade.copy is not None:
+            logger.warning(
+                "the tables in %s were brought to version %d; the file as it was lies at %s",
+                path, schema.VERSION, upgrade.copy,
+            )  # fmt: skip
         recorder.begin()
         yield Opened(database, recorder, clock, recovery)
     finally:
@@ -103,9 +116,10 @@ def _prepare(
     lease: float,
     started: frozenset[tuple[int, int]],
     work: bool,
+    older: schema.Older,
     connection: Connection,
 ) -> Transaction | None:
-    schema.create(connection)
+    schema.create(connection, older)
     if not work:
         return None
     transaction = Transaction(connection, node, now, aging)

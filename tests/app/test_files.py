@@ -90,7 +90,9 @@ async def test_a_schema_from_the_future_is_refused_with_both_versions(file_url: 
     path = file_url.removeprefix("sqlite:///")
     with sqlite3.connect(path) as connection:
         (table,) = connection.execute("SELECT name FROM sqlite_master WHERE name LIKE '%version'").fetchone()
-        assert connection.execute(f"UPDATE {table} SET version = 999").rowcount == 1  # the name is the schema's own
+        assert (
+            connection.execute(f"UPDATE {table} SET version_num = '0999'").rowcount == 1
+        )  # the name is the schema's own
     connection.close()
     with refused(SchemaMismatch, "999", "1"):
         async with app.running():

@@ -97,7 +97,7 @@ async def test_the_lock_is_free_after_an_opening_that_failed(unreadable: Path) -
 
 async def test_tables_of_another_version_are_refused(path: Path) -> None:
     async with opening(f"sqlite:///{path}") as found:
-        spoil = "UPDATE actors_version SET version = 99"
+        spoil = "UPDATE actors_version SET version_num = '0099'"
         await found.database.write(lambda connection: connection.exec_driver_sql(spoil))
     await refusal(f"sqlite:///{path}", SchemaMismatch)
 
@@ -149,7 +149,7 @@ async def test_an_opening_that_fails_keeps_what_the_recorder_says_for_the_next_o
     url = f"sqlite:///{path}"
     async with opening(url) as found:
         found.recorder.enter(7, 2)
-        spoil = "UPDATE actors_version SET version = version + 1"
+        spoil = "UPDATE actors_version SET version_num = '0099'"
         await found.database.write(lambda connection: connection.exec_driver_sql(spoil))
     await refusal(url, SchemaMismatch)
     assert Recorder(f"{path}-running").before == {(7, 2)}

@@ -1,0 +1,83 @@
+"""From one version of the tables to the next, by Alembic.
+
+A start that finds the tables up to date does not come here: importing Alembic takes a quarter of a second.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any, Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from ...core.errors import SchemaMismatch
+from .. import schema
+from ..engine import bound_lock_waits
+from ..faults import passing
+
+FOLDER: Final = Path(__file__).parent
+LOCATIONS: Sequence[Path] = (FOLDER / "versions",)
+"""Where the migrations lie."""
+LOCK_SECONDS = 10.0
+"""How long a migration on PostgreSQL waits for a table that others use; they wait behind it."""
+
+_alone = threading.Lock()  # Alembic's context belongs to the process; taken after the database's lock, never before
+
+
+def newest() -> int:
+    """The version to which the migrations lead."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    return int(head or 0)
+
+
+def upgrade(connection: Connection) -> None:
+    """Bring the tables to this code's version, in the caller's transaction: rolled back, nothing has happened.
+
+    Only one at a time may come here for one database; `schema.create` sees to that.
+
+    Raises:
+        SchemaMismatch: a migration cannot be done on what is stored. Faults that may pass are raised as they are.
+    """
+    bound_lock_waits(connection, LOCK_SECONDS)
+    try:
+        with _alone:
+            command.upgrade(_config(connection=connection), schema.revision(schema.VERSION))
+    except Exception as error:
+        if passing(error):
+            raise
+        raise SchemaMismatch(
+            f"the tables in this database cannot be brought to version {schema.VERSION}, and are left as they were: "
+            + str(error).partition("\n")[0]
+        ) from error
+
+
+def sql(dialect: str, since: int = 0) -> str:
+    """The statements that lead from version *since* (0: an empty database) to this code's, as one transaction.
+
+    Args:
+        dialect: "sqlite" or "postgresql".
+    """
+    text = StringIO()
+    with _alone:
+        span = f"{schema.revision(since) if since else 'base'}:{schema.revision(schema.VERSION)}"
+        command.upgrade(_config(text, dialect=dialect), span, sql=True)
+    return text.getvalue()
+
+
+def _config(output: StringIO | None = None, **attributes: Any) -> Config:
+    """What Alembic would read from a file; *attributes* are for `env.py`."""
+    config = Config(output_buffer=output, attributes=attributes)
+    locations = "\n".join(map(str, LOCATIONS))
+    for name, value in [
+        ("script_location", str(FOLDER)),
+        ("version_locations", locations),
+        ("path_separator", "newline"),
+    ]:
+        config.set_main_option(name, value.replace("%", "%%"))
+    return config

@@ -1,0 +1,255 @@
+"""From version to version, on an SQLite file and on PostgreSQL."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, inspect, text
+
+from actors.core.errors import SchemaMismatch
+from actors.core.lifecycle import Transition
+from actors.core.task import TaskStatus
+from actors.store import migrate, schema
+from actors.store.engine import make_engine
+from tests.migrations import CURRENT, HERE, NEXT, anatomy, know_next_version
+from tests.store.world import World
+
+Fresh = Callable[[str], Engine]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Fresh]:
+    """Makes an engine on an empty database, by a name."""
+    made: list[Engine] = []
+
+    def make(name: str) -> Engine:
+        if request.param == "sqlite":
+            url = f"sqlite:///{tmp_path / name}.db"
+        else:
+            server = request.getfixturevalue("postgres_server")
+            database = server.database()
+            url = database.__enter__()
+            request.addfinalizer(lambda: database.__exit__(None, None, None))
+        made.append(make_engine(url))
+        return made[-1]
+
+    yield make
+    for engine in made:
+        engine.dispose()
+
+
+@pytest.fixture
+def future(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The code knows one more version."""
+    know_next_version(monkeypatch)
+
+
+def look(engine: Engine) -> dict[str, Any]:
+    with engine.begin() as connection:
+        return anatomy(connection)
+
+
+def migrated(engine: Engine) -> Engine:
+    with engine.begin() as connection:
+        migrate.upgrade(connection)
+    return engine
+
+
+def created(engine: Engine) -> Engine:
+    with engine.begin() as connection:
+        schema.create(connection)
+    return engine
+
+
+def rows(connection: Connection) -> list[Any]:
+    """All tasks, as far as this release knows them."""
+    return list(connection.execute(schema.task.select().order_by(schema.task.c.seq)))
+
+
+def colours(connection: Connection) -> list[str | None]:
+    return list(connection.execute(text("SELECT colour FROM actors_task ORDER BY seq")).scalars())
+
+
+def run_script(engine: Engine, script: str) -> None:
+    """Run statements as a DBA's tool does: by the driver, which begins and ends nothing of its own."""
+    driver: Any = engine.raw_connection()
+    if engine.dialect.name == "sqlite":
+        driver.executescript(script)
+    else:
+        driver.driver_connection.autocommit = True
+        driver.driver_connection.execute(script)
+    driver.close()
+
+
+def test_the_migrations_make_exactly_the_tables_of_the_schema(fresh: Fresh) -> None:
+    by_migrations, at_once = look(migrated(fresh("migrated"))), look(created(fresh("created")))
+    assert by_migrations == at_once
+    assert set(schema.metadata.tables) <= set(at_once)
+    assert "WHERE" in at_once["actors_task_claim"]
+
+
+def test_the_printed_sql_makes_the_same_tables(fresh: Fresh) -> None:
+    by_hand = fresh("printed")
+    run_script(by_hand, migrate.sql(by_hand.dialect.name))
+    assert look(by_hand) == look(created(fresh("created")))
+    with by_hand.begin() as connection:
+        assert schema.create(connection) == schema.VERSION
+
+
+def test_the_schema_is_of_the_newest_version() -> None:
+    assert migrate.newest() == schema.VERSION
+    files = sorted(path.name for path in (migrate.FOLDER / "versions").glob("*.py"))
+    assert [name.partition("_")[0] for name in files] == list(map(schema.revision, range(1, schema.VERSION + 1)))
+
+
+@pytest.mark.usefixtures("future")
+def test_an_upgrade_adds_what_is_new_and_loses_no_row(fresh: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = of_now(fresh("old"), monkeypatch)
+    with engine.begin() as connection:
+        world = World(connection)
+        world.running(2)
+        world.submitted("mail", "report", priority=20, key="k", metadata='{"a":1}')
+        stored, gauges, before = rows(connection), world.gauges(), anatomy(connection)
+    migrated(engine)
+    with engine.begin() as connection:
+        assert schema.found(connection) == NEXT
+        assert rows(connection) == stored
+        assert World(connection).gauges() == gauges
+        assert colours(connection) == [None, None, "blue", "blue"]
+        after = anatomy(connection)
+    assert set(after) - set(before) == {"actors_task_colour"}
+    assert set(after["actors_task"]["columns"]) - set(before["actors_task"]["columns"]) == {"colour"}
+    assert [name for name in before if before[name] != after[name]] == ["actors_task"]
+
+
+def of_now(engine: Engine, patch: pytest.MonkeyPatch) -> Engine:
+    """*engine* with the tables that this release makes."""
+    with patch.context() as past:
+        past.setattr(schema, "VERSION", CURRENT)
+        return created(engine)
+
+
+@pytest.mark.usefixtures("future")
+def test_the_printed_sql_of_one_step_upgrades_too(fresh: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = of_now(fresh("old"), monkeypatch)
+    run_script(engine, migrate.sql(engine.dialect.name, since=CURRENT))
+    assert look(engine) == look(migrated(fresh("new")))
+
+
+def test_old_code_goes_on_beside_what_is_new(fresh: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = created(fresh("old"))
+    with engine.connect() as old:  # the connection of a node that runs: it has seen the tables as they were
+        with old.begin():
+            world = World(old)
+            (running,) = world.running()
+            (waiting,) = world.submitted("report")
+        with monkeypatch.context() as future:
+            know_next_version(future)
+            migrated(engine)
+        with old.begin():
+            world.settle(world.change(running, Transition.COMPLETE))
+            (new,) = world.submitted("mail")
+            claimed = world.claim()
+            assert {task.task_id for task in claimed} == {waiting, new}
+            world.settle(*(world.change(task, Transition.COMPLETE) for task in claimed))
+            assert world.counts() == world.gauges() == {"completed": 3}
+            assert world.get(new).status is TaskStatus.COMPLETED
+
+
+def test_a_migration_that_fails_half_way_leaves_the_database_as_it_was(
+    fresh: Fresh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = created(fresh("old"))
+    with engine.begin() as connection:
+        World(connection).submitted("mail", "report")
+        stored, before = rows(connection), anatomy(connection)
+    know_next_version(monkeypatch, "broken")
+    with pytest.raises(SchemaMismatch) as caught, engine.begin() as connection:
+        migrate.upgrade(connection)
+    message = str(caught.value)
+    assert f"cannot be brought to version {NEXT}, and are left as they were" in message
+    assert "actors_no_such_table" in message
+    assert "\n" not in message
+    with engine.begin() as connection:
+        assert (rows(connection), anatomy(connection), schema.found(connection)) == (stored, before, CURRENT)
+    know_next_version(monkeypatch)
+    assert "colour" in look(migrated(engine))["actors_task"]["columns"]
+
+
+def test_a_migration_does_not_stand_in_the_way_of_others_for_long(
+    postgres_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    know_next_version(monkeypatch)
+    monkeypatch.setattr(migrate, "LOCK_SECONDS", 0.05)
+    with postgres_engine.begin() as other:
+        World(other).submitted("mail")
+        with pytest.raises(Exception, match="lock timeout"), postgres_engine.begin() as connection:
+            migrate.upgrade(connection)
+    with postgres_engine.begin() as connection:
+        assert schema.found(connection) == CURRENT
+        assert connection.execute(text("SHOW lock_timeout")).scalar() == "0"
+
+
+def test_the_folder_of_the_migrations_may_have_any_name(
+    fresh: Fresh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = tmp_path / "100%(here)s: a, b"
+    shutil.copytree(HERE / "colour", odd)
+    know_next_version(monkeypatch)
+    monkeypatch.setattr(migrate, "LOCATIONS", (migrate.FOLDER / "versions", odd))
+    assert migrate.newest() == NEXT
+    assert "colour" in look(migrated(fresh("odd")))["actors_task"]["columns"]
+
+
+def test_tables_of_the_users_own_stay_as_they_are_beside_ours(fresh: Fresh) -> None:
+    engine = fresh("shared")
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE task (name TEXT)"))
+        connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
+        connection.execute(text("INSERT INTO alembic_version VALUES ('theirs')"))
+        before = anatomy(connection)
+        assert schema.create(connection) is None
+        assert before.items() <= anatomy(connection).items()
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["theirs"]
+        World(connection).submitted("mail")
+
+
+@pytest.mark.usefixtures("future")
+def test_an_upgrade_leaves_the_users_own_alembic_alone(fresh: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = of_now(fresh("shared"), monkeypatch)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
+        connection.execute(text("INSERT INTO alembic_version VALUES ('theirs')"))
+        migrate.upgrade(connection)
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["theirs"]
+        assert schema.found(connection) == NEXT
+
+
+def test_a_table_that_has_our_name_but_is_not_ours_is_refused(fresh: Fresh) -> None:
+    engine = fresh("shared")
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE actors_pause (minutes INTEGER)"))
+    with pytest.raises(
+        SchemaMismatch, match=r"a table 'actors_pause', but no 'actors_version'.* give another database"
+    ):
+        created(engine)
+    with engine.begin() as connection:
+        assert inspect(connection).get_table_names() == ["actors_pause"]
+
+
+@pytest.mark.parametrize("held", [[], ["0001", "0002"], ["deadbeef"], [""]])
+def test_a_version_table_that_names_no_version_is_said_in_one_line(engine: Engine, held: list[str]) -> None:
+    with engine.begin() as connection:
+        connection.execute(schema.version.delete())
+        for number in held:
+            connection.execute(schema.version.insert().values(version_num=number))
+        with pytest.raises(SchemaMismatch) as caught:
+            schema.create(connection)
+    assert str(caught.value) == (
+        f"the table 'actors_version' holds {held!r}; it should hold one version such as '{schema.revision(CURRENT)}';"
+        " put back a copy of the database"
+    )
