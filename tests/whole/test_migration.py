@@ -90,8 +90,7 @@ def test_a_process_that_dies_within_an_upgrade_leaves_the_database_as_it_was(url
     engine.dispose()
 
 
-def test_the_copy_does_not_take_the_lock_away_from_the_upgrade(start: Start, tmp_path: Path) -> None:
-    """To open and close a file drops a process's locks on it; SQLite's own backup does not."""
+def test_nobody_writes_between_the_copy_and_the_commit(start: Start, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'tasks.db'}"
     fill(url)
     program = start("upgrading", url)
