@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy.exc import OperationalError
 
 from actors.core.errors import SchemaMismatch
 from actors.core.lifecycle import Transition
@@ -187,7 +188,7 @@ def test_a_migration_does_not_stand_in_the_way_of_others_for_long(
     monkeypatch.setattr(migrate, "LOCK_SECONDS", 0.05)
     with postgres_engine.begin() as other:
         World(other).submitted("mail")
-        with pytest.raises(Exception, match="lock timeout"), postgres_engine.begin() as connection:
+        with pytest.raises(OperationalError, match="lock timeout"), postgres_engine.begin() as connection:
             migrate.upgrade(connection)
     with postgres_engine.begin() as connection:
         assert schema.found(connection) == CURRENT
