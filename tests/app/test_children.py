@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -65,9 +66,7 @@ async def test_the_children_of_a_handler_that_returns_are_stored_with_its_outcom
     assert sorted(grown) == [0, 1, 2]
 
 
-async def test_a_thread_submits_children_in_the_same_way(
-    app: TaskSystem, grown: list[int], autojump_clock: MockClock
-) -> None:
+async def test_a_thread_submits_children_in_the_same_way(app: TaskSystem, grown: list[int]) -> None:
     @app.task
     def parent(ctx: TaskContext) -> list[str]:
         return [ctx.submit(child(1)), current().submit(child(2))]
@@ -91,7 +90,9 @@ async def test_a_declared_tasks_requests_and_options_make_children_from_a_thread
 
     async with app.running():
         before = trio.current_time()
+        autojump_clock.autojump_threshold = math.inf  # it does not know of threads, and would jump past their work
         ticket = app.ticket(await (await parent.submit()).result())
+        autojump_clock.autojump_threshold = 0
         ended = await ticket.wait()
         assert HOUR - 1 < trio.current_time() - before < HOUR + 60
     assert (ended.result_data, ended.priority, ended.key) == ("x", 20, "k")

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import attrs
+from sqlalchemy import select
 from trio.testing import MockClock
 
 from actors.core.outcome import Change
 from actors.core.request import Claimed, NewTask
 from actors.kernel import Child
-from actors.store import rollups, views
+from actors.store import rollups
+from actors.store.schema import task
 from actors.store.settle import Settled
 from actors.system.parking import Parking
 from actors.system.writes import Cancel, Settle, Submit
@@ -41,8 +43,7 @@ class Family:
 
     def stored(self) -> set[str]:
         """The ids of all tasks that the database has."""
-        page = self.database.look(lambda c: views.page(c, views.Filter(), 100, None, newest_first=False))
-        return {task.task_id for task in page}
+        return {row.task_id for row in self.database.look(lambda c: c.execute(select(task.c.task_id)).all())}
 
     def counted(self) -> dict[str, int]:
         """What the counters say of all states that have any task."""
