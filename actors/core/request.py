@@ -14,11 +14,17 @@ class TaskRequest:
     """A wish for a task; what is None comes from the task type's declaration, then from the settings.
 
     Attributes:
+        task_type: the name under which the handler is declared.
+        input_data: the payload: JSON values, or the Python values that the handler gets.
+        timeout_seconds: the hard limit of each attempt, counted from its start; infinity for no limit.
+        soft_timeout_seconds: the soft limit, below the hard one.
+        max_retries: 0 to a million.
         priority: 0–100, larger goes first.
-        timeout_seconds, soft_timeout_seconds: the attempt's limits, counted from its start.
         run_at: not before this time (aware, or taken as UTC).
         expires_at: not after this time; a task that has not started by then ends TIMEOUT.
         key: at most one task of this type and key is alive at a time.
+        metadata: a mapping of JSON values that is kept beside the payload.
+        lane: where it runs, other than its type's lane.
         task_id: the text of a UUID; a second submit of the same id is the same task.
     """
 

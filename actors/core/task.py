@@ -51,7 +51,15 @@ class ExecutionMode(enum.Enum):
 
 @attrs.frozen
 class ErrorInfo:
-    """Why an attempt did not succeed: the error's type name, message and traceback text, and when it was."""
+    """Why an attempt did not succeed.
+
+    Attributes:
+        type: the name of the error's class.
+        message: what it says.
+        traceback: its text; empty where there is nothing to trace, such as after a time-out.
+        attempt: the number of the attempt.
+        at: when, aware UTC.
+    """
 
     type: str
     message: str
@@ -65,7 +73,14 @@ class ErrorInfo:
 
 @attrs.frozen
 class Progress:
-    """What a handler last said of itself; *fraction* is in [0, 1]."""
+    """What a handler last said of itself.
+
+    Attributes:
+        fraction: how much is done, in [0, 1].
+        message: in words.
+        data: whatever else it gave, JSON values.
+        at: when, aware UTC.
+    """
 
     fraction: float
     message: str = ""
@@ -75,7 +90,34 @@ class Progress:
 
 @attrs.frozen(kw_only=True)
 class Task:
-    """One durable piece of work, as it was stored when it was read. Times are aware UTC, durations seconds."""
+    """One durable piece of work, as it was stored when it was read. Times are aware UTC, durations seconds.
+
+    Attributes:
+        task_id: the text of a UUID (version 7 unless the caller gave one).
+        task_type: the name under which its handler is declared.
+        status: where it stands.
+        priority: 0–100, larger goes first.
+        lane: the pool of slots that it runs in.
+        mode: how its handler is run.
+        input_data: the payload, as JSON values.
+        result_data: what the handler returned, as JSON values.
+        error_info: what the last attempt that did not succeed left behind.
+        metadata: what was submitted beside the payload.
+        key: at most one task of a type and key is alive at a time.
+        created_at: when it was submitted.
+        due_at: when it may start, or may start again.
+        started_at: when its last attempt started.
+        completed_at: when it ended, however it did.
+        expires_at: when it ends TIMEOUT if it has not started by then.
+        retry_count: failures and retried time-outs so far; snoozes and shutdowns do not count.
+        crash_count: crashes of the process that were charged to it.
+        max_retries: how many retries it may have.
+        attempt: the number of its last attempt, 0 before the first.
+        timeout_seconds: the hard limit of an attempt, None for no limit.
+        soft_timeout_seconds: the soft limit, None for no soft stage before the hard one.
+        progress: what the handler last said.
+        node: the node that runs it; after its end, the one that ran it last.
+    """
 
     task_id: str
     task_type: str
@@ -105,7 +147,16 @@ class Task:
 
 @attrs.frozen
 class Attempt:
-    """An attempt that did not simply succeed. *outcome* is a word of `core.outcome`, such as `failed` or `crashed`."""
+    """An attempt that did not simply succeed.
+
+    Attributes:
+        number: from 1, never reused.
+        node: where it ran.
+        started_at: when it was claimed.
+        ended_at: when it ended, or when its end was noticed.
+        outcome: `failed`, `timed_out`, `snoozed`, `returned`, `cancelled`, `crashed` or `lost`.
+        error_info: why, where there was an error.
+    """
 
     number: int
     node: str | None

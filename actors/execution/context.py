@@ -63,7 +63,7 @@ class TaskContext:
 
     @property
     def attempt(self) -> int:
-        """The number of this attempt, from 1, never reused: a fencing token for the handler's own systems too."""
+        """The number of this attempt, from 1, never reused; it is a fencing token for the handler's own systems too."""
         return self._task.attempt
 
     @property
@@ -94,12 +94,12 @@ class TaskContext:
 
     @property
     def deadline(self) -> datetime | None:
-        """When the hard stage comes, aware UTC; None: no limit."""
+        """When the hard stage comes, aware UTC, or None for no limit."""
         return self._after(self._task.timeout_seconds)
 
     @property
     def soft_deadline(self) -> datetime | None:
-        """When the soft stage comes, aware UTC; None: no soft stage before the hard one."""
+        """When the soft stage comes, aware UTC, or None for no soft stage before the hard one."""
         return self._after(self._task.soft_timeout_seconds)
 
     def _after(self, seconds: float | None) -> datetime | None:

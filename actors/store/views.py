@@ -49,7 +49,8 @@ class Statistics:
 
     Attributes:
         total_tasks: stored now, in any state.
-        success_count, failure_count: ends since the counters began; a time-out is a failure.
+        success_count: completed tasks since the counters began.
+        failure_count: failed and timed out tasks since then.
         throughput_per_minute: tasks completed a minute, over the last five minutes.
         top_errors: the commonest error types of attempts, with their counts.
     """

@@ -21,7 +21,14 @@ SAMPLE_EVERY: Final = 1.0
 
 @attrs.frozen
 class LaneMetrics:
-    """One lane: its slots, attempts that run, slots that are free, and attempts that do not stop."""
+    """One lane.
+
+    Attributes:
+        slots: how many attempts may run at once.
+        running: attempts that run.
+        free: slots that are free.
+        stuck: attempts that were stopped and do not end.
+    """
 
     slots: int
     running: int
@@ -31,7 +38,14 @@ class LaneMetrics:
 
 @attrs.frozen
 class Latency:
-    """How long the completed attempts of a type ran since the start, in seconds, to 4 %."""
+    """How long the completed attempts of a type ran, in seconds, to 4 %.
+
+    Attributes:
+        count: how many there were since this node started.
+        p50: half of them took no longer.
+        p95: 95 % took no longer.
+        p99: 99 % took no longer.
+    """
 
     count: int
     p50: float
@@ -41,7 +55,15 @@ class Latency:
 
 @attrs.frozen
 class SystemResources:
-    """What this process uses, sampled *age_seconds* ago."""
+    """What this process uses.
+
+    Attributes:
+        cpu_usage_percent: 100 is one CPU.
+        memory_usage_mb: resident memory, in units of a million bytes.
+        memory_percent: of the machine's memory.
+        threads: how many the process has.
+        age_seconds: how long ago it was sampled.
+    """
 
     cpu_usage_percent: float
     memory_usage_mb: float
@@ -52,7 +74,18 @@ class SystemResources:
 
 @attrs.frozen(kw_only=True)
 class Metrics:
-    """The node now. Rates are per second, over the last minute (or since the start, if that is shorter)."""
+    """The node now.
+
+    Attributes:
+        running_tasks: attempts that run on this node.
+        running_by_type: the same by task type, without those that have none.
+        lanes: slots and what fills them, by lane.
+        rates: tasks per second over the last minute, or since the start if that is shorter.
+        latencies: how long attempts take, by task type.
+        mailboxes: each actor's mailbox, restarts and state, by its name.
+        events_lost: events that the subscribers of now were too slow for.
+        system_resources: what this process uses.
+    """
 
     running_tasks: int
     running_by_type: Mapping[str, int]

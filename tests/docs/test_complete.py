@@ -1,0 +1,56 @@
+"""The documentation leaves nothing out, and names nothing that is not there."""
+
+from __future__ import annotations
+
+import re
+
+import attrs
+import pytest
+
+import actors
+from actors import Settings, TaskSystem, errors
+from actors.settings import variable
+from tests.docs.pages import ROOT
+
+DOCS = ROOT / "docs"
+FOR_THE_PACKAGE_ITSELF = {"decode_result", "running_node", "submit_plain", "wall"}
+"""Methods of TaskSystem that have no underscore, since other modules of the package call them."""
+
+
+def reference() -> str:
+    return "\n".join(page.read_text(encoding="utf-8") for page in (DOCS / "reference").glob("*.md"))
+
+
+def documented(module: str) -> set[str]:
+    """The names of *module* that the reference documents."""
+    return set(
+        re.findall(rf"^\.\. (?:auto\w+|py:data):: {re.escape(module)}\.(\w+)\b(?!\.)", reference(), re.MULTILINE)
+    )
+
+
+def test_every_error_has_a_section_with_its_cause_and_cure_and_each_section_is_of_an_error() -> None:
+    page = (DOCS / "errors.md").read_text(encoding="utf-8")
+    sections = {part.partition("\n")[0]: part for part in page.split("\n## ")[1:]}
+    assert set(sections) == set(errors.__all__)
+    for name, text in sections.items():
+        assert "**Cause.**" in text or name == "ActorsError", name
+        assert "**Cure.**" in text or name == "ActorsError", name
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    assert documented("actors") - {"errors"} == set(actors.__all__) - {"errors"}
+
+
+def test_every_public_method_of_the_task_system_is_in_the_reference() -> None:
+    public = {name for name in dir(TaskSystem) if not name.startswith("_")}
+    assert documented("actors.TaskSystem") == public - FOR_THE_PACKAGE_ITSELF
+
+
+@pytest.mark.parametrize("field", attrs.fields(Settings), ids=lambda field: field.name)
+def test_every_setting_is_in_the_table_with_its_variable_and_default(field: attrs.Attribute[object]) -> None:
+    page = (DOCS / "reference" / "settings.md").read_text(encoding="utf-8")
+    row = re.search(rf"^\| `{field.name}` \| `(\w+)` \| (.+?) \|", page, re.MULTILINE)
+    assert row is not None
+    assert row[1] == variable(field.name)
+    if isinstance(field.default, int | float | str):
+        assert row[2] == f"`{field.default:g}`" if isinstance(field.default, float) else f"`{field.default}`"
