@@ -57,7 +57,7 @@ class Ticket(Generic[R]):
             TaskNotFound: it is not stored (any longer).
         """
         await self._app.running_node.wait(self.task_id)
-        return await self._task()
+        return await self.task()
 
     async def status(self) -> TaskStatus:
         """Where it stands.
@@ -65,9 +65,14 @@ class Ticket(Generic[R]):
         Raises:
             TaskNotFound: it is not stored (any longer).
         """
-        return (await self._task()).status
+        return (await self.task()).status
 
-    async def _task(self) -> Task:
+    async def task(self) -> Task:
+        """The task as it is stored now.
+
+        Raises:
+            TaskNotFound: it is not stored (any longer).
+        """
         task = await self._app.get(self.task_id)
         if task is None:
             raise TaskNotFound.of(self.task_id)

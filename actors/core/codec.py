@@ -17,7 +17,7 @@ from .misfit import Misfit, explain, quoted, shown
 from .shapes import ANYTHING, Shape
 from .strict import OPTIONS, dumps, loads
 
-__all__ = ["Signature", "UnencodableResult", "dumps", "loads"]
+__all__ = ["Signature", "UnencodableResult", "as_json", "dumps", "loads"]
 
 EMPTY = "{}"
 
@@ -236,6 +236,11 @@ def _shape(what: str, annotation: Any, shapes: Shapes, name: str) -> Shape:
         return shapes.of(annotation)
     except (InvalidOption, NameError, TypeError) as error:
         raise InvalidOption(f"task {name!r}: {what}: {error}") from None
+
+
+def as_json(value: Any) -> Any:
+    """What JSON would keep of a value whose annotation is not known: what its class tells, or the value itself."""
+    return _by_runtime_type(value, Shapes())
 
 
 def _by_runtime_type(value: Any, shapes: Shapes) -> Any:

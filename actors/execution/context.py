@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -212,11 +212,15 @@ class _TaskLog(logging.LoggerAdapter[logging.Logger]):
 
 
 class _CurrentLog(logging.LoggerAdapter[logging.Logger]):
-    """Adds the names of the attempt that runs where it is used, if one does."""
+    """Logs through the attempt that runs where it is used, if one does."""
 
-    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+    def log(self, level: int, msg: object, *args: Any, **kwargs: Any) -> None:
         context = _current.get(None)
-        return (msg, kwargs) if context is None else context.log.process(msg, kwargs)
+        kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1  # the caller's line, not this one
+        if context is None:
+            super().log(level, msg, *args, **kwargs)
+        else:
+            context.log.log(level, msg, *args, **kwargs)
 
 
 log = _CurrentLog(logger)
@@ -242,6 +246,6 @@ def progress(fraction: float, message: str = "", **data: Any) -> None:
     current().progress(fraction, message, **data)
 
 
-def enter(context: TaskContext) -> None:
+def enter(context: TaskContext) -> Token[TaskContext]:
     """Make *context* the current one of this trio task; it goes along into threads."""
-    _current.set(context)
+    return _current.set(context)

@@ -5,10 +5,16 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from typing import Final
 
 import trio
 
 from ..core.identity import uuid7
+
+LOOK_EVERY: Final = 300.0
+"""Seconds until the database is asked for due tasks and cancels though no hint came: the price of a lost hint."""
+VIRTUAL_LOOK_EVERY: Final = 86_400.0
+"""The same in virtual time: each look is a step of the clock, and no other process can have written."""
 
 
 class Clock:
@@ -20,10 +26,16 @@ class Clock:
 
     Args:
         read: the wall clock, epoch seconds; None derives wall time from trio's clock alone, for virtual time.
+
+    Attributes:
+        virtual: whether wall time is trio's, so that whoever moves that clock moves the rows' time too.
+        look_every: seconds until the database is looked at though no hint came.
     """
 
     def __init__(self, read: Callable[[], float] | None = time.time) -> None:
         self._read = read
+        self.virtual = read is None
+        self.look_every = VIRTUAL_LOOK_EVERY if self.virtual else LOOK_EVERY
         self._trio = trio.lowlevel.current_clock()
         wall = time.time() if read is None else read()
         # One value, so that a thread never pairs the one half with another thread's other half.

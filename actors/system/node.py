@@ -20,6 +20,7 @@ from ..core.task import Attempt, Order, Task, TaskStatus
 from ..kernel import ActorCrashed, ActorStopped, Ask, ChildSnapshot, Handle, Tree
 from ..store import pages, views
 from ..store.connection import Connection
+from ..store.outlook import Outlook, outlook
 from ..store.revive import Revival, Revived, failures
 from .clock import Chance, Clock
 from .messages import LookUp, Read, StorageMessage
@@ -126,6 +127,13 @@ class Node:
         """What the counters say."""
         now, uptime = self.clock.wall(), trio.current_time() - self._started
         return await self.read(lambda connection: views.statistics(connection, now, uptime))
+
+    async def outlook(self) -> Outlook:
+        """What may still happen here without help from outside: for whoever moves the clock."""
+        running, now = self.running, self.clock.wall()
+        types = [name for name in running.handlers if ("task_type", name) not in running.paused]
+        lanes = [name for name in running.lanes if ("lane", name) not in running.paused]
+        return await self.read(lambda connection: outlook(connection, types if self.work else [], lanes, now))
 
     async def cancel(self, task_id: str) -> bool | None:
         """Whether the cancel was taken; None for an unknown task."""

@@ -26,8 +26,6 @@ from .order import Order
 from .running import Running
 from .writes import Promote
 
-LOOK_EVERY: Final = 300.0
-"""Seconds until the database is asked for due tasks and cancels though no hint came: the price of a lost hint."""
 PAUSE_AFTER_FAULT: Final = 0.5
 
 
@@ -48,7 +46,7 @@ class Scheduler(Actor[SchedulerMessage]):
         self._storage = storage
         self._me = me
         self._promote_at = -math.inf  # on trio's clock
-        self._look_at = trio.current_time() + LOOK_EVERY
+        self._look_at = trio.current_time() + clock.look_every
 
     async def started(self) -> None:
         """See to the order of an earlier life."""
@@ -70,9 +68,9 @@ class Scheduler(Actor[SchedulerMessage]):
             return
         now = trio.current_time()
         if now >= self._look_at:
-            self._look_at = now + LOOK_EVERY
+            self._look_at = now + self._clock.look_every
             self._storage.hint(LookOutside())
-        latest = now + LOOK_EVERY
+        latest = now + self._clock.look_every
         self._promote_at = latest if due is None else min(latest, self._clock.until(due))
 
     async def receive(self, batch: Sequence[SchedulerMessage]) -> None:

@@ -11,7 +11,8 @@ from trio.testing import MockClock
 
 from actors import StopReason, TaskContext, TaskEventType, TaskStatus, TaskSystem
 from actors.errors import TaskCancelled, TaskNotFound
-from tests.app.world import HOUR, all_ended, collect, refused
+from actors.testing import run_until_idle
+from tests.app.world import HOUR, collect, refused
 
 
 async def test_a_waiting_task_is_cancelled_and_never_runs(app: TaskSystem, autojump_clock: MockClock) -> None:
@@ -93,8 +94,7 @@ async def test_a_cancel_in_whatever_moment_of_the_start_is_not_lost(
             for _ in range(steps):
                 await trio.lowlevel.checkpoint()
             assert await ticket.cancel()
-        with trio.fail_after(HOUR):
-            await all_ended(tickets)
+        await run_until_idle(app)
         assert await app.count(status=TaskStatus.CANCELLED) == 10
 
 

@@ -13,7 +13,8 @@ from trio.testing import MockClock
 
 from actors import Snooze, TaskContext, TaskEvent, TaskEventType, TaskSystem
 from actors.errors import InvalidOption
-from tests.app.world import HOUR, all_ended, collect, drained, refused
+from actors.testing import run_until_idle
+from tests.app.world import HOUR, collect, drained, refused
 
 T = TaskEventType
 
@@ -71,16 +72,18 @@ async def test_a_ticket_tells_of_its_own_task_only(app: TaskSystem, autojump_clo
 async def test_events_are_chosen_by_type_of_task_and_of_event(app: TaskSystem, autojump_clock: MockClock) -> None:
     one, other = app.register_handler("one", eventful), app.register_handler("other", eventful)
     async with app.running(), app.events("one", [T.STARTED]) as starts, app.events("other") as others:
-        await all_ended([await one.submit(), await other.submit()])
-        await collect(others, T.COMPLETED)
-        await trio.sleep(1)
+        await one.submit()
+        await other.submit()
+        await run_until_idle(app)
+        assert drained(others)
         assert [(event.task_type, event.type) for event in drained(starts)] == [("one", T.STARTED)] * 3
 
 
 async def test_one_type_of_event_needs_no_collection(app: TaskSystem, autojump_clock: MockClock) -> None:
     declared = app.task(eventful)
     async with app.running(), app.events(types=T.COMPLETED) as ends:
-        await all_ended([await declared.submit()])
+        await declared.submit()
+        await run_until_idle(app)
         assert (await ends.receive()).type is T.COMPLETED
 
 
@@ -116,9 +119,9 @@ async def test_a_slow_subscriber_loses_events_counted_and_no_one_waits_for_it(
     app.on_event(seen.append)
     async with app.running(), app.events(types=[T.COMPLETED]) as slow:
         before = trio.current_time()
-        await all_ended(await app.submit_many([quick.request() for _ in range(2000)]))
+        await app.submit_many([quick.request() for _ in range(2000)])
+        await run_until_idle(app)
         assert trio.current_time() - before < 60
-        await trio.sleep(5)
         kept = len(drained(slow))
         assert 0 < kept < 2000
         assert app.metrics().events_lost == 2000 - kept

@@ -14,6 +14,7 @@ from trio.testing import MockClock
 from actors import Abort, Settings, TaskStatus, TaskSystem
 from actors.core.task import Order
 from actors.errors import InvalidOption, TaskNotFound
+from actors.testing import run_until_idle
 from tests.app.world import HOUR, all_ended, refused
 
 S = TaskStatus
@@ -127,7 +128,8 @@ async def test_statistics_counts_and_metrics_add_up(app: TaskSystem, autojump_cl
         done = [plain.request("complete", 10) for _ in range(6)]
         failed = [plain.request("fail") for _ in range(3)]
         late = [plain.request("hang") for _ in range(2)]
-        await all_ended(await app.submit_many([*done, *failed, *late]))
+        await app.submit_many([*done, *failed, *late])
+        await run_until_idle(app)
         (cancelled,) = await app.submit_many([plain.options(delay=HOUR).request()])
         await cancelled.cancel()
         await plain.options(delay=HOUR).submit()
@@ -173,7 +175,7 @@ async def test_the_counters_agree_with_the_table_after_a_busy_hour(app: TaskSyst
         tickets = await app.submit_many([declared.request(how, number / 100) for number, how in enumerate(hows)])
         for ticket in tickets[::9]:
             await ticket.cancel()
-        await all_ended(tickets)
+        await run_until_idle(app)
         listed = Counter(task.status for task in await app.list(limit=1000))
         statistics = await app.statistics()
         assert {status.value: listed[status] for status in S} == dict(statistics.by_status)
@@ -225,7 +227,8 @@ async def test_cleanup_removes_ended_tasks_by_their_age(app: TaskSystem, autojum
 async def test_a_huge_cleanup_goes_in_batches_and_leaves_nothing(app: TaskSystem, autojump_clock: MockClock) -> None:
     declared = app.task(work)
     async with app.running():
-        await all_ended(await app.submit_many([declared.request() for _ in range(2500)]))
+        await app.submit_many([declared.request() for _ in range(2500)])
+        await run_until_idle(app)
         await trio.sleep(1)
         assert await app.cleanup(completed_older_than=0) == 2500
         assert await app.count() == 0
@@ -243,7 +246,7 @@ async def test_old_tasks_go_by_themselves_failed_ones_later(autojump_clock: Mock
     declared = app.task(max_retries=0)(work)
     async with app.running():
         completed, failed = await declared.submit("complete"), await declared.submit("fail")
-        await all_ended([completed, failed])
+        await run_until_idle(app)
         await trio.sleep(5.5 * HOUR)
         assert await app.count() == 2
         await trio.sleep(2 * HOUR)

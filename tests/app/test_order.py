@@ -8,9 +8,10 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from actors import Settings, TaskContext, TaskPriority, TaskRequest, TaskStatus, TaskSystem, Ticket
+from actors import Settings, TaskContext, TaskPriority, TaskRequest, TaskStatus, TaskSystem
 from actors.errors import TaskTimedOut
-from tests.app.world import DAY, HOUR, all_ended, refused
+from actors.testing import run_until_idle
+from tests.app.world import DAY, HOUR, refused
 
 MINUTE = 60.0
 
@@ -22,19 +23,18 @@ class Notebook:
         self.app = app
         self.labels: list[str] = []
         self.declared = app.task(lane="single", timeout=None)(self.note)
-        self.tickets: list[Ticket[None]] = []
 
     async def note(self, label: str, seconds: float = 0) -> None:
         self.labels.append(label)
         await trio.sleep(seconds)
 
     async def submit(self, label: str, priority: int = TaskPriority.NORMAL, seconds: float = 0) -> None:
-        self.tickets.append(await self.declared.options(priority=priority).submit(label, seconds))
+        await self.declared.options(priority=priority).submit(label, seconds)
 
     async def all(self) -> list[str]:
         """Let everything run; the labels in the order of their starts."""
         await self.app.resume(lane="single")
-        await all_ended(self.tickets)
+        await run_until_idle(self.app)
         return self.labels
 
 
@@ -135,9 +135,9 @@ async def test_many_future_tasks_come_each_at_its_time(
     app: TaskSystem, notebook: Notebook, autojump_clock: MockClock
 ) -> None:
     async with app.running():
-        delays = [50, 10, 40, 20, 30]
-        tickets = [await notebook.declared.options(delay=delay).submit(str(delay)) for delay in delays]
-        await all_ended(tickets)
+        for delay in (50, 10, 40, 20, 30):
+            await notebook.declared.options(delay=delay).submit(str(delay))
+        await run_until_idle(app)
     assert notebook.labels == ["10", "20", "30", "40", "50"]
 
 
@@ -191,9 +191,9 @@ async def test_max_concurrency_bounds_a_type_and_no_other(app: TaskSystem, autoj
     few = app.register_handler("few", count, max_concurrency=3)
     many = app.register_handler("many", count)
     async with app.running():
-        tickets = await app.submit_many([few.request() for _ in range(20)] + [many.request() for _ in range(20)])
+        await app.submit_many([few.request() for _ in range(20)] + [many.request() for _ in range(20)])
         before = trio.current_time()
-        await all_ended(tickets)
+        await run_until_idle(app)
     assert peaks == {"few": 3, "many": 20}
     assert trio.current_time() - before < 75  # seven rounds of ten seconds: no slot was idle
 
@@ -223,6 +223,6 @@ async def test_a_full_type_at_the_head_of_a_lane_does_not_hold_up_the_types_behi
     limited = app.register_handler("limited", work, lane="double", max_concurrency=1, priority=100)
     free = app.register_handler("free", work, lane="double")
     async with app.running():
-        tickets = await app.submit_many([limited.request("l1"), limited.request("l2"), free.request("f1")])
-        await all_ended(tickets)
+        await app.submit_many([limited.request("l1"), limited.request("l2"), free.request("f1")])
+        await run_until_idle(app)
     assert sorted(order[:2]) == ["f1", "l1"]

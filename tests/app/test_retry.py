@@ -11,7 +11,8 @@ from trio.testing import MockClock
 
 from actors import Abort, Retry, RetryPolicy, RetryStrategy, Snooze, TaskContext, TaskStatus, TaskSystem
 from actors.errors import TaskFailed, TaskTimedOut
-from tests.app.world import DAY, all_ended
+from actors.testing import run_until_idle
+from tests.app.world import DAY
 
 
 class Flaky:
@@ -57,7 +58,8 @@ async def test_jitter_takes_off_up_to_half_and_spreads(app: TaskSystem, autojump
             raise ValueError
 
     async with app.running():
-        await all_ended(await app.submit_many([fail_once.request() for _ in range(50)]))
+        await app.submit_many([fail_once.request() for _ in range(50)])
+        await run_until_idle(app)
     waits = [second - first for first, second in starts.values()]
     assert 19.9 <= min(waits) < 25
     assert 35 < max(waits) <= 40.1
@@ -274,8 +276,8 @@ async def test_a_storm_of_retries_is_spread_and_none_is_dropped(app: TaskSystem,
 
     async with app.running():
         begin = trio.current_time()
-        tickets = await app.submit_many([fail_together.request() for _ in range(storm)])
-        await all_ended(tickets)
+        await app.submit_many([fail_together.request() for _ in range(storm)])
+        await run_until_idle(app)
         assert await app.count(status=TaskStatus.COMPLETED) == storm
     assert len(first) == again.total() == storm
     assert max(again) >= 8, "the retries beyond the budget wait longer"

@@ -8,7 +8,7 @@ import trio
 import trio.testing
 
 from actors import DeclaredTask, RetryPolicy, RetryStrategy, Settings, Snooze, TaskContext, TaskEvent, TaskSystem
-from actors.system import scheduler, supervisor
+from actors.system import supervisor
 from actors.system.clock import Chance
 
 HOUR = 3600.0
@@ -111,7 +111,6 @@ class Scenario:
 
 def played(monkeypatch: pytest.MonkeyPatch, seed: int) -> Ledger:
     """The scenario in virtual time, where all chance comes from *seed*."""
-    monkeypatch.setattr(scheduler, "LOOK_EVERY", 9.7 * HOUR)  # a minute would be 14,000 wake-ups
     monkeypatch.setattr(supervisor, "Chance", lambda _: Chance(seed))
     monkeypatch.setattr(trio._core._run, "_ALLOW_DETERMINISTIC_SCHEDULING", True)
     monkeypatch.setattr(trio._core._run, "_r", type(trio._core._run._r)(seed))

@@ -1,0 +1,158 @@
+"""A context with which a test calls a handler as the plain function that it is."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Mapping
+from contextvars import Token
+from types import TracebackType
+from typing import Any
+
+from ..core import options
+from ..core.codec import as_json, dumps
+from ..core.errors import InvalidOption
+from ..core.identity import RANDOM_BITS, uuid7
+from ..core.request import Claimed, TaskRequest
+from ..core.stop import StopReason
+from ..core.task import ExecutionMode, Progress, TaskPriority
+from ..declare import DeclaredTask
+from ..execution.context import TaskContext, enter
+from .submitted import check_submitted
+
+
+class FakeContext(TaskContext):
+    """A `TaskContext` that keeps what the handler does with it. No task system has to run.
+
+    `with fake_context() as ctx:` also makes it what `actors.current()`, `actors.progress` and `actors.log` find.
+
+    Attributes:
+        reported: what `progress` was told, in order.
+        submitted: the requests that `submit` was given, in order.
+        records: what was logged through `log`, in order.
+    """
+
+    def __init__(self, task: Claimed) -> None:
+        self.reported: list[Progress] = []
+        self.submitted: list[TaskRequest] = []
+        self.records: list[logging.LogRecord] = []
+        self._entered: Token[TaskContext] | None = None
+        super().__init__(task, self.reported.append)
+
+    def submit(self, request: TaskRequest) -> str:
+        """Keep *request*; the id that its task would have."""
+        if not isinstance(request, TaskRequest):
+            raise InvalidOption(f"a request is {request!r:.80}; it should be a TaskRequest")
+        self.submitted.append(request)
+        return request.task_id or _new_id()
+
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]:
+        """The handler's logger; its records are kept in `records`, whatever their level, and go on from there."""
+        adapter = super().log
+        if not isinstance(adapter.logger, _KeepingLogger):
+            adapter.logger = _KeepingLogger(adapter.logger, self.records)
+        return adapter
+
+    @property
+    def messages(self) -> list[str]:
+        """The texts of `records`."""
+        return [record.getMessage() for record in self.records]
+
+    def stop(self, reason: StopReason = StopReason.CANCEL) -> None:
+        """Begin the soft stage: `stopping` is set, and `until_stopping` scopes are cancelled."""
+        super().stop(reason)
+
+    def assert_submitted(
+        self, task_type: str | DeclaredTask[..., Any], /, count: int | None = None, **payload: Any
+    ) -> list[TaskRequest]:
+        """The children of this type and with this payload; see `actors.testing.assert_submitted`."""
+        return check_submitted(self.submitted, task_type, count, payload)
+
+    def __enter__(self) -> FakeContext:
+        self._entered = enter(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._entered is not None:
+            self._entered.var.reset(self._entered)
+
+
+class _KeepingLogger(logging.Logger):
+    """Keeps every record, and hands on what the logger *behind* it would have taken."""
+
+    def __init__(self, behind: logging.Logger, kept: list[logging.LogRecord]) -> None:
+        super().__init__(behind.name, logging.NOTSET + 1)
+        self._behind = behind
+        self._kept = kept
+
+    def handle(self, record: logging.LogRecord) -> None:
+        """Called with each record."""
+        self._kept.append(record)
+        if self._behind.isEnabledFor(record.levelno):
+            self._behind.handle(record)
+
+
+def fake_context(
+    task_type: str = "fake",
+    input_data: Mapping[str, Any] | None = None,
+    *,
+    task_id: str | None = None,
+    attempt: int = 1,
+    retry_count: int = 0,
+    max_retries: int = 3,
+    priority: int = TaskPriority.NORMAL,
+    metadata: Mapping[str, Any] | None = None,
+    timeout: float | None = None,
+    soft_timeout: float | None = None,
+    stopping: StopReason | None = None,
+) -> FakeContext:
+    """A context to call a handler with: `handler(fake_context(), name="trio")`.
+
+    Args:
+        input_data: what `ctx.input_data` shows; the handler's own arguments are given to it directly.
+        timeout: seconds from now to `ctx.deadline`; nothing is stopped when they are over.
+        stopping: why the handler should stop, from the beginning; `stop(reason)` says so later.
+
+    Raises:
+        InvalidOption, InvalidPayload: a value that no task could have.
+    """
+    now = time.time()
+    context = FakeContext(
+        Claimed(
+            seq=0,
+            task_id=task_id or _new_id(),
+            task_type=options.word("task_type", task_type),
+            lane=ExecutionMode.COROUTINE.value,
+            mode=ExecutionMode.COROUTINE.value,
+            priority=options.priority(priority),
+            input_data=_json(input_data),
+            metadata=_json(metadata),
+            created_at=now,
+            due_at=now,
+            started_at=now,
+            attempt=options.whole("attempt", attempt, 1),
+            retry_count=options.whole("retry_count", retry_count, 0),
+            crash_count=0,
+            crashes_seen=0,
+            max_retries=options.whole("max_retries", max_retries, 0),
+            timeout_seconds=options.limit("timeout", timeout),
+            soft_timeout_seconds=options.limit("soft_timeout", soft_timeout),
+            claimed_as="pending",
+            alone=0,
+        )
+    )
+    if stopping is not None:
+        context.stop(stopping)
+    return context
+
+
+def _json(values: Mapping[str, Any] | None) -> str:
+    return dumps(as_json(dict(values or {})))
+
+
+def _new_id() -> str:
+    return uuid7(int(time.time() * 1000), int.from_bytes(os.urandom(RANDOM_BITS // 8 + 1)))
