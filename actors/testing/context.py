@@ -14,7 +14,8 @@ from ..core import options
 from ..core.codec import as_json, dumps
 from ..core.errors import InvalidOption
 from ..core.identity import RANDOM_BITS, uuid7
-from ..core.request import Claimed, TaskRequest
+from ..core.request import Claimed, NewTask, TaskRequest
+from ..core.schedule import Defaults, requested_row
 from ..core.stop import StopReason
 from ..core.task import ExecutionMode, Progress, TaskPriority
 from ..declare import DeclaredTask
@@ -29,7 +30,7 @@ class FakeContext(TaskContext):
 
     Attributes:
         reported: what `progress` was told, in order.
-        submitted: the requests that `submit` was given, in order.
+        submitted: the requests that `submit` was given, in order; their types need not be declared.
         records: what was logged through `log`, in order.
     """
 
@@ -38,14 +39,17 @@ class FakeContext(TaskContext):
         self.submitted: list[TaskRequest] = []
         self.records: list[logging.LogRecord] = []
         self._entered: Token[TaskContext] | None = None
-        super().__init__(task, self.reported.append)
+        super().__init__(task, self.reported.append, self._keep)
 
-    def submit(self, request: TaskRequest) -> str:
-        """Keep *request*; the id that its task would have."""
+    def _keep(self, request: TaskRequest) -> NewTask:
+        """Keep *request*, if it could be one; the row that it would become, whatever its type declares."""
         if not isinstance(request, TaskRequest):
             raise InvalidOption(f"a request is {request!r:.80}; it should be a TaskRequest")
+        lane = ExecutionMode.COROUTINE.value
+        defaults = Defaults(request.task_type, lane, lane, TaskPriority.NORMAL, 0, None, None)
+        row = requested_row(defaults, request, _json(request.input_data), None, time.time(), _new_id(), 0, 60.0)
         self.submitted.append(request)
-        return request.task_id or _new_id()
+        return row
 
     @property
     def log(self) -> logging.LoggerAdapter[logging.Logger]:
