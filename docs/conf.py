@@ -35,12 +35,12 @@ napoleon_numpy_docstring = False
 nitpick_ignore_regex = [
     ("py:obj", r".*"),
     ("py:class", r"(trio|datetime|collections|contextlib|logging|types|typing)\..+"),
-    ("py:class", r"(actors\.\w+\.)?(P(\.k?w?args)?|R|Unset|Decorator|Errors)"),
+    ("py:class", r"(actors\.[\w.]+\.)?(P(\.k?w?args)?|R|T|Unset|Decorator|Errors)"),
     ("py:class", r"(float|int|str|bool|object|None|function|optional|Callable|Mapping|timedelta)"),
     ("py:class", r"actors\.execution\.context\.UntilStopping"),
 ]
 
-PUBLIC = ("actors", "actors.errors")
+PUBLIC = ("actors", "actors.errors", "actors.testing")
 """The modules under whose names the reference documents things, wherever they are defined."""
 
 

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 import actors
-from actors import Settings, TaskSystem, errors
+from actors import Settings, TaskSystem, errors, testing
 from actors.settings import variable
 from tests.docs.pages import ROOT
 
@@ -39,6 +39,10 @@ def test_every_error_has_a_section_with_its_cause_and_cure_and_each_section_is_o
 
 def test_every_public_name_is_in_the_reference() -> None:
     assert documented("actors") - {"errors"} == set(actors.__all__) - {"errors"}
+
+
+def test_every_name_of_the_testing_kit_is_in_the_reference() -> None:
+    assert documented("actors.testing") == set(testing.__all__)
 
 
 def test_every_public_method_of_the_task_system_is_in_the_reference() -> None:
