@@ -19,7 +19,7 @@ from .core.errors import (
 from .core.request import TaskRequest
 from .core.task import ExecutionMode, TaskPriority
 from .declare import UNSET, Declaration, DeclaredTask, Decorator, Unset
-from .desk import DAY, Desk
+from .desk import Desk
 from .execution.context import TaskContext
 from .settings import Settings
 from .ticket import Ticket
@@ -168,7 +168,6 @@ class TaskSystem(Desk):
         self._stop.set()
 
     def _plan(self, url: str, *, work: bool) -> Plan:
-        from .system.monitor import Retention
         from .system.supervisor import Plan
 
         settings = self.settings
@@ -182,7 +181,7 @@ class TaskSystem(Desk):
             aging=settings.aging_seconds,
             grace=settings.grace_seconds,
             lease=settings.lease_seconds,
-            retention=Retention(settings.cleanup_days * DAY, settings.failed_cleanup_days * DAY),
+            retention=settings.retention,
         )
 
     # Submit

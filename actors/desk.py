@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, get_args
 
+import attrs
+
 from .core import options
 from .core.errors import InvalidOption, NotRunning, TaskNotFound, did_you_mean
 from .core.task import Attempt, Order, Task, TaskStatus
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from .store.views import Statistics
     from .system.metrics import Metrics
     from .system.node import Node
-
-DAY = 86_400.0
 
 
 class Desk:
@@ -187,6 +187,15 @@ class Desk:
         start = None if since is None else options.epoch("since", since)
         return await self.running_node.revive_failed(task_type, start)
 
+    async def delete(self, task_id: str) -> None:
+        """Remove an ended task, with its attempts.
+
+        Raises:
+            TaskNotFound: it is not stored (any more).
+            IllegalTransition: it has not ended; cancel it first.
+        """
+        await self.running_node.delete(task_id)
+
     async def pause(self, *, lane: str | None = None, task_type: str | None = None) -> None:
         """Start no more tasks of a lane or a type, on any node, until `resume`. What runs goes on."""
         await self.running_node.pause(*self._pausable(lane, task_type), on=True)
@@ -211,15 +220,15 @@ class Desk:
         """Delete ended tasks that are older than this (seconds, or a timedelta); how many there were.
 
         By default by the settings' days, which also go by themselves, once an hour. Cancelled tasks go with the
-        completed, timed out ones with the failed.
+        completed, timed out ones with the failed. Results over 64 kB go after the setting's `large_result_days`: a
+        note that says so takes their place.
         """
-        completed = self.settings.cleanup_days * DAY
-        failed = self.settings.failed_cleanup_days * DAY
+        kept = self.settings.retention
         if completed_older_than is not None:
-            completed = options.span("completed_older_than", completed_older_than)
+            kept = attrs.evolve(kept, completed=options.span("completed_older_than", completed_older_than))
         if failed_older_than is not None:
-            failed = options.span("failed_older_than", failed_older_than)
-        return await self.running_node.cleanup(completed, failed)
+            kept = attrs.evolve(kept, failed=options.span("failed_older_than", failed_older_than))
+        return await self.running_node.cleanup(kept)
 
 
 def _filter(

@@ -11,6 +11,7 @@ import attrs
 
 from .core import options
 from .core.errors import InvalidOption
+from .core.retention import DAY, Retention
 
 DEFAULT_URL: Final = "sqlite:///actors.db"
 
@@ -52,6 +53,7 @@ class Settings:
         max_retries: for tasks that are declared without [TASK_MAX_RETRIES].
         cleanup_days: how long completed and cancelled tasks are kept [TASK_CLEANUP_DAYS].
         failed_cleanup_days: how long failed and timed out tasks are kept [TASK_FAILED_CLEANUP_DAYS].
+        large_result_days: how long results over 64 kB are kept in full [TASK_LARGE_RESULT_DAYS].
         max_payload_bytes: the longest payload, encoded [TASK_MAX_PAYLOAD_BYTES].
         grace_seconds: from the soft to the hard stage, of a cancel or a shutdown [TASK_GRACE_SECONDS].
         lease_seconds: how long a silent node keeps its tasks [TASK_LEASE_SECONDS].
@@ -66,6 +68,7 @@ class Settings:
     max_retries: int = attrs.field(default=3, validator=_count)
     cleanup_days: float = attrs.field(default=7.0, validator=_days)
     failed_cleanup_days: float = attrs.field(default=30.0, validator=_days)
+    large_result_days: float = attrs.field(default=1.0, validator=_days)
     max_payload_bytes: int = attrs.field(default=1_048_576, validator=_some)
     grace_seconds: float = attrs.field(default=30.0, validator=_some_or_no_seconds)
     lease_seconds: float = attrs.field(default=15.0, validator=_seconds)
@@ -80,6 +83,11 @@ class Settings:
     @default_timeout.validator
     def _check_default_timeout(self, _: attrs.Attribute[Any], value: object) -> None:
         options.limit("TASK_DEFAULT_TIMEOUT", value)
+
+    @property
+    def retention(self) -> Retention:
+        """How long what has ended is kept, in seconds."""
+        return Retention(self.cleanup_days * DAY, self.failed_cleanup_days * DAY, self.large_result_days * DAY)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None, **given: Any) -> Settings:

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from .core.errors import TaskCancelled, TaskFailed, TaskNotFound, TaskTimedOut, UnsuccessfulTask
+from .core.errors import ResultRemoved, TaskCancelled, TaskFailed, TaskNotFound, TaskTimedOut, UnsuccessfulTask
+from .core.retention import note_from
 from .core.stored import error_from
 from .core.task import ErrorInfo, Task, TaskStatus
 
@@ -42,11 +43,14 @@ class Ticket(Generic[R]):
 
         Raises:
             TaskFailed, TaskTimedOut, TaskCancelled: it ended otherwise; they carry the stored error.
+            ResultRemoved: it completed long ago, with a result too large to be kept.
             TaskNotFound: it is not stored (any longer).
         """
         ended = await self._app.running_node.wait(self.task_id)
         if ended.status != TaskStatus.COMPLETED.value:
             raise _unsuccessful(ended.task_type, self.task_id, ended.status, error_from(ended.error))
+        if (note := note_from(ended.result)) is not None:
+            raise ResultRemoved(f"task {self.task_id} ({ended.task_type!r}) has completed, but {note}")
         result: R = self._app.decode_result(ended.task_type, ended.result)
         return result
 

@@ -20,6 +20,7 @@ VARIABLES = {
     "TASK_MAX_RETRIES": ("0", "max_retries", 0),
     "TASK_CLEANUP_DAYS": ("0.5", "cleanup_days", 0.5),
     "TASK_FAILED_CLEANUP_DAYS": ("60", "failed_cleanup_days", 60.0),
+    "TASK_LARGE_RESULT_DAYS": ("0.25", "large_result_days", 0.25),
     "TASK_MAX_PAYLOAD_BYTES": ("1024", "max_payload_bytes", 1024),
     "TASK_GRACE_SECONDS": ("0", "grace_seconds", 0.0),
     "TASK_LEASE_SECONDS": ("9", "lease_seconds", 9.0),

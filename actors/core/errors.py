@@ -39,6 +39,10 @@ class InvalidOption(ActorsError):
     """An option or setting has a value that cannot work."""
 
 
+class ResultRemoved(ActorsError):
+    """The task completed, but its result was large, and is not kept any more; the message says since when, and why."""
+
+
 class TaskNotFound(ActorsError):
     """No task with this id is stored (it may have been cleaned up)."""
 

@@ -24,8 +24,11 @@ from sqlalchemy import (
     literal_column,
     select,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import GenericFunction
 
 from ..core.errors import SchemaMismatch
+from ..core.retention import LARGE_BYTES
 from ..core.task import ENDED, WAITING, TaskStatus
 from .engine import take_turns
 
@@ -92,6 +95,27 @@ ranked = task.c.due_at - task.c.priority * bindparam("aging", type_=Double())  #
 may_expire = task.c.expires_at.is_not(None) & waiting
 
 
+class octets(GenericFunction[int]):  # named like the other functions of SQL
+    """The length of a text in bytes."""
+
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(octets)
+def _octets(element: octets, compiler: Any, **kw: Any) -> str:
+    return f"octet_length({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(octets, "sqlite")
+def _octets_sqlite(element: octets, compiler: Any, **kw: Any) -> str:
+    return f"length(CAST({compiler.process(element.clauses, **kw)} AS BLOB))"  # octet_length is new in SQLite 3.43
+
+
+completed = task.c.status == literal_column("'completed'")
+large = completed & (octets(task.c.result_data) > literal_column(str(LARGE_BYTES)))
+
+
 def partial(name: str, *columns: Column[Any], where: ColumnElement[bool], unique: bool = False) -> Index:
     """An index over the rows that satisfy *where*, so that all others cost it nothing."""
     return Index(PREFIX + name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
@@ -104,6 +128,7 @@ partial("task_due", task.c.due_at, where=to_be_promoted)
 partial("task_expires", task.c.expires_at, where=may_expire)
 partial("task_running", task.c.node, where=running)
 partial("task_ended", task.c.status, task.c.completed_at, where=ended)
+partial("task_large", task.c.completed_at, where=large)
 partial(
     "task_key",
     task.c.task_type,

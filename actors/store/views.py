@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import Connection, Row, Select, func, select
 
 from ..core.identity import stored_id
+from ..core.retention import note_from
 from ..core.stored import error_from, progress_from
 from ..core.task import Attempt, ExecutionMode, Task, TaskStatus, moment
 from . import rollups
@@ -164,7 +165,7 @@ def task_of(row: Row[Any]) -> Task:
         lane=values["lane"],
         mode=ExecutionMode(values["mode"]),
         input_data=orjson.loads(values["input_data"]),
-        result_data=_json(values["result_data"]),
+        result_data=note_from(values["result_data"]) or _json(values["result_data"]),
         error_info=error_from(values["error_info"]),
         metadata=_json(values["metadata"]) or {},
         key=values["key"],

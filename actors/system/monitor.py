@@ -6,11 +6,11 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-import attrs
 import trio
 
 from ..core.errors import StorageUnavailable
 from ..core.events import TaskEvent, TaskEventType
+from ..core.retention import Retention
 from ..core.task import moment
 from ..execution.attempt import Attempt
 from ..kernel import Actor, ActorCrashed, Handle
@@ -19,7 +19,7 @@ from .clock import Clock
 from .happenings import events_of
 from .messages import Committed, LookAtProgress, MonitorMessage, SoftTimedOut, StorageMessage, Stuck
 from .subscribers import Subscribers
-from .writes import Cleanup, Fold, SetProgress
+from .writes import Cleanup, Fold, RemoveResults, SetProgress
 
 logger = logging.getLogger("actors.system")
 
@@ -27,15 +27,6 @@ PROGRESS_EVERY: Final = 0.2
 CLEAN_EVERY: Final = 3600.0
 CLEAN_FIRST_AFTER: Final = 60.0
 CLEAN_BATCH: Final = 500
-DAY: Final = 86_400.0
-
-
-@attrs.frozen
-class Retention:
-    """How long ended tasks are kept, in seconds."""
-
-    completed: float
-    failed: float
 
 
 class Monitor(Actor[MonitorMessage]):
@@ -104,14 +95,16 @@ class Monitor(Actor[MonitorMessage]):
             await self._storage.tell(SetProgress(words))
 
     async def _clean(self) -> None:
-        """One batch of old tasks, and one old hour of the counters; the next ones at once while there are more."""
-        now = self._clock.wall()
+        """A batch of old tasks, one of large results, an old hour of the counters; the next at once while there are."""
+        now, kept = self._clock.wall(), self._retention
         try:
-            removed = await self._storage.ask(Cleanup(now - self._retention.completed, now - self._retention.failed))
+            removed = await self._storage.ask(Cleanup(now - kept.completed, now - kept.failed))
+            shortened = await self._storage.ask(RemoveResults(now - kept.large_results))
             folded = await self._storage.ask(Fold())
         except (ActorCrashed, StorageUnavailable):
-            removed = folded = 0
-        self._clean_at = trio.current_time() + (0.0 if removed >= CLEAN_BATCH or folded else CLEAN_EVERY)
+            removed = shortened = folded = 0
+        more = removed >= CLEAN_BATCH or shortened or folded
+        self._clean_at = trio.current_time() + (0.0 if more else CLEAN_EVERY)
 
     def _tell(self, kind: TaskEventType, attempt: Attempt) -> None:
         task = attempt.task

@@ -15,10 +15,12 @@ from ..core.errors import IllegalTransition, NotRunning, StorageUnavailable, Tas
 from ..core.events import TaskEvent, TaskEventType
 from ..core.identity import stored_id
 from ..core.request import NewTask, Receipt, TaskRequest
+from ..core.retention import Retention
 from ..core.stored import plain_text
 from ..core.task import Attempt, Order, Task, TaskStatus
 from ..kernel import ActorCrashed, ActorStopped, Ask, ChildSnapshot, Handle, Tree
 from ..store import pages, views
+from ..store.cleanup import Removed
 from ..store.connection import Connection
 from ..store.outlook import Outlook, outlook
 from ..store.revive import Revival, Revived, failures
@@ -28,7 +30,7 @@ from .metrics import LaneMetrics, Meter, Metrics, Resources
 from .running import Running
 from .subscribers import Subscribers
 from .waiters import Waiters
-from .writes import Cancel, Cleanup, Pause, Revive, Submit
+from .writes import Cancel, Cleanup, Delete, Pause, RemoveResults, Revive, Submit
 
 R = TypeVar("R")
 
@@ -168,15 +170,31 @@ class Node:
                 behind, more = found.behind, found.behind is not None
         return total
 
+    async def delete(self, task_id: str) -> None:
+        """Remove an ended task.
+
+        Raises:
+            TaskNotFound: it is not stored.
+            IllegalTransition: it has not ended.
+        """
+        found: list[Removed] = await self._ask(Delete([task_id]))
+        if not found:
+            raise TaskNotFound.of(task_id)
+        if not found[0].status.ended:
+            name = f"task {task_id} ({found[0].task_type!r})"
+            raise IllegalTransition(f"{name} is {found[0].status.value}; it can be deleted when it has ended")
+
     async def pause(self, kind: str, name: str, *, on: bool) -> None:
         """Pause a lane or a task type, or let it go on."""
         await self._ask(Pause(kind, name, on))
 
-    async def cleanup(self, completed_seconds: float, failed_seconds: float) -> int:
-        """Delete tasks that ended longer ago than this; how many."""
+    async def cleanup(self, kept: Retention) -> int:
+        """Delete tasks that ended longer ago than this, and large results; how many tasks."""
         now, total = self.clock.wall(), 0
-        while removed := await self._ask(Cleanup(now - completed_seconds, now - failed_seconds)):
+        while removed := await self._ask(Cleanup(now - kept.completed, now - kept.failed)):
             total += removed
+        while await self._ask(RemoveResults(now - kept.large_results)):
+            pass
         return total
 
     def subscribe(

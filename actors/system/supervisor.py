@@ -17,6 +17,7 @@ from ..core.budget import Budget
 from ..core.errors import NotRunning
 from ..core.events import TaskEvent
 from ..core.request import NewTask, TaskRequest
+from ..core.retention import Retention
 from ..execution.handler import Handler
 from ..execution.surroundings import Surroundings
 from ..kernel import Child, Limits, Tree, supervise
@@ -36,7 +37,7 @@ from .messages import (
     WorkerMessage,
 )
 from .metrics import Meter
-from .monitor import Monitor, Retention
+from .monitor import Monitor
 from .node import Node
 from .opening import Opened, opened
 from .order import Order

@@ -174,7 +174,34 @@ class Cleanup(Write):
     failed_before: float
 
     def apply(self, transaction: Transaction) -> int:
-        return cleanup.cleanup(transaction.connection, self.completed_before, self.failed_before, transaction.tally)
+        before = self.completed_before, self.failed_before
+        removed = cleanup.cleanup(transaction.connection, *before, transaction.tally)
+        transaction.rewritten |= bool(removed)
+        return removed
+
+
+@attrs.frozen
+class RemoveResults(Write):
+    """Put notes in the place of a batch of large results of old tasks; answers how many there were."""
+
+    completed_before: float
+
+    def apply(self, transaction: Transaction) -> int:
+        removed = cleanup.remove_results(transaction.connection, self.completed_before, transaction.now)
+        transaction.rewritten |= bool(removed)
+        return removed
+
+
+@attrs.frozen
+class Delete(Write):
+    """Delete ended tasks; answers `list[cleanup.Removed]`, also of those that had not ended, without the unknown."""
+
+    task_ids: Sequence[str]
+
+    def apply(self, transaction: Transaction) -> list[cleanup.Removed]:
+        found = cleanup.remove(transaction.connection, self.task_ids, transaction.tally)
+        transaction.rewritten |= bool(found)
+        return found
 
 
 @attrs.frozen

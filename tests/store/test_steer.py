@@ -2,10 +2,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import pytest
-
 from actors.core.lifecycle import Transition
-from actors.store import cleanup, rollups, steer, tasks, views
+from actors.store import rollups, steer, tasks
 from tests.store.world import World
 
 
@@ -93,48 +91,6 @@ def test_a_new_attempt_starts_without_the_progress_of_the_last(world: World) -> 
     world.give_back((row.seq, 1))
     world.claim()
     assert world.get(row.task_id).progress is None
-
-
-def ended(world: World, transition: Transition, at: float) -> str:
-    (row,) = world.running()
-    world.settle(world.change(row, transition, at=at))
-    return row.task_id
-
-
-def test_cleanup_deletes_old_ends_with_their_attempts_and_nothing_else(world: World) -> None:
-    old, young = world.now - 100, world.now - 10
-    gone = [ended(world, transition, old) for transition in (Transition.COMPLETE, Transition.CANCEL)]
-    kept = [ended(world, transition, old) for transition in (Transition.FAIL, Transition.TIME_OUT)]
-    kept += [ended(world, Transition.COMPLETE, young), world.running()[0].task_id, *world.submitted("mail")]
-    assert world.cleanup(completed_before=world.now - 50, failed_before=world.now - 500) == len(gone)
-    assert world.ids_left() == set(kept)
-    assert world.gauges() == world.counts()
-    assert world.cleanup(0, world.now - 50) == 2
-    assert views.attempts(world.connection, kept[0]) == []
-    assert world.gauges() == world.counts() == {"completed": 1, "running": 1, "pending": 1}
-
-
-def test_a_huge_cleanup_comes_in_batches(world: World) -> None:
-    for transition in (Transition.COMPLETE, Transition.FAIL):
-        world.settle(*(world.change(row, transition) for row in world.running(7)))
-    later = world.now + 1
-    assert [world.cleanup(later, later, most=5) for _ in range(4)] == [5, 5, 4, 0]
-    assert (world.gauges(), world.counts()) == ({}, {})
-
-
-def test_cleanup_does_not_read_ends_that_are_young(world: World) -> None:
-    if world.connection.dialect.name == "postgresql":
-        pytest.skip("PostgreSQL's planner goes by statistics; SQLite's plan is the same for every size")
-    sql, _ = cleanup._old._for(world.connection.dialect)
-    plan = world.connection.exec_driver_sql("EXPLAIN QUERY PLAN " + sql, ("completed", 1.0, 5, 0)).all()
-    assert "actors_task_ended (status=? AND completed_at<?)" in plan[0][3]
-
-
-def test_seqs_are_never_reused_after_a_cleanup(world: World) -> None:
-    (row,) = world.running()
-    world.settle(world.change(row, Transition.COMPLETE))
-    world.cleanup(world.now + 1, world.now + 1)
-    assert world.running()[0].seq > row.seq
 
 
 def test_a_pause_is_kept_until_it_is_ended(world: World) -> None:

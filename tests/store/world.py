@@ -125,6 +125,10 @@ class World:
         found = self.counted(lambda tally: revive.revive(self.connection, task_ids, nonce, self.now, AGING, tally))
         return [one.result for one in found]
 
+    def remove(self, *task_ids: str) -> list[tuple[str, str]]:
+        found = self.counted(lambda tally: cleanup.remove(self.connection, task_ids, tally))
+        return [(one.task_id, one.status.value) for one in found]
+
     def promote(self, most: int = 1000) -> int:
         return claim.promote(self.connection, self.now, AGING, most)
 

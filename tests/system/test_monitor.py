@@ -10,16 +10,17 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors.core.errors import StorageUnavailable
 from actors.core.events import TaskEventType
+from actors.core.retention import DAY, Retention
 from actors.core.task import Progress
 from actors.system.messages import Committed, LookAtProgress, SoftTimedOut, Stuck
-from actors.system.monitor import CLEAN_BATCH, CLEAN_EVERY, CLEAN_FIRST_AFTER, DAY, Monitor, Retention
+from actors.system.monitor import CLEAN_BATCH, CLEAN_EVERY, CLEAN_FIRST_AFTER, Monitor
 from actors.system.transaction import Transaction
-from actors.system.writes import Cleanup, Fold, SetProgress
+from actors.system.writes import Cleanup, Fold, RemoveResults, SetProgress
 from tests.system.world import AGING, World, alive
 
 
 def make(world: World) -> Monitor:
-    retention = Retention(7 * DAY, 30 * DAY)
+    retention = Retention(7 * DAY, 30 * DAY, DAY)
     return Monitor(world.clock, world.subscribers, world.board, retention, world.storage.handle, world.monitor.handle)
 
 
@@ -88,11 +89,27 @@ async def test_old_tasks_go_in_batches_until_there_are_no_more(autojump_clock: M
             cleanups.append(trio.current_time() - begun)
             assert cleanup.failed_before == pytest.approx(cleanup.completed_before - 23 * DAY)
             cleanup.answer(removed)
+            results = await world.storage.next()
+            assert isinstance(results, RemoveResults)
+            assert results.completed_before == pytest.approx(cleanup.completed_before + 6 * DAY)
+            results.answer(0)
             fold = await world.storage.next()
             assert isinstance(fold, Fold)
             fold.answer(None)
     first = CLEAN_FIRST_AFTER
     assert cleanups == pytest.approx([first, first, first, first + CLEAN_EVERY], abs=0.1)
+
+
+async def test_large_results_go_in_batches_until_there_are_no_more(autojump_clock: MockClock) -> None:
+    world = World()
+    looked: list[float] = []
+    async with alive("monitor", lambda: make(world)):
+        for shortened in (50, 7, 0, 0):
+            (await world.storage.next()).answer(0)
+            (await world.storage.next()).answer(shortened)
+            (await world.storage.next()).answer(0)
+            looked.append(trio.current_time())
+    assert [later - looked[0] for later in looked] == pytest.approx([0, 0, 0, CLEAN_EVERY], abs=0.1)
 
 
 async def test_a_cleanup_that_fails_is_tried_again_in_an_hour(autojump_clock: MockClock) -> None:
@@ -103,7 +120,8 @@ async def test_a_cleanup_that_fails_is_tried_again_in_an_hour(autojump_clock: Mo
         again = await world.storage.next()
         assert trio.current_time() - begun == pytest.approx(CLEAN_EVERY)
         again.answer(0)
-        (await world.storage.next()).answer(None)
+        for _ in range(2):
+            (await world.storage.next()).answer(0)
         assert monitor.handle.statistics().dead_letters == 0
 
 

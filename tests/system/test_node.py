@@ -7,12 +7,13 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors.core.errors import NotRunning, StorageUnavailable
+from actors.core.retention import Retention
 from actors.kernel import ActorCrashed, Probe
 from actors.system.messages import LookUp
 from actors.system.metrics import Meter
 from actors.system.node import Node
 from actors.system.waiters import Waiters
-from actors.system.writes import Cleanup, Submit
+from actors.system.writes import Cleanup, RemoveResults, Submit
 from tests.system.world import World
 
 
@@ -60,12 +61,12 @@ async def test_a_cleanup_goes_in_batches_and_counts_them(autojump_clock: MockClo
     node = make(world)
 
     async def remove() -> None:
-        for count in (500, 20, 0):
-            cleanup = await world.storage.next()
-            assert isinstance(cleanup, Cleanup)
-            cleanup.answer(count)
+        for kind, count in ((Cleanup, 500), (Cleanup, 20), (Cleanup, 0), (RemoveResults, 50), (RemoveResults, 0)):
+            message = await world.storage.next()
+            assert isinstance(message, kind)
+            message.answer(count)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(remove)
-        assert await node.cleanup(10.0, 20.0) == 520
+        assert await node.cleanup(Retention(10.0, 20.0, 5.0)) == 520
     await wait_all_tasks_blocked()

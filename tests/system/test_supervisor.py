@@ -10,8 +10,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from actors import __version__
 from actors.core.events import TaskEvent, TaskEventType
 from actors.core.request import NewTask
+from actors.core.retention import DAY, Retention
 from actors.execution.handler import Handler
-from actors.system.monitor import DAY, Retention
 from actors.system.node import Node
 from actors.system.supervisor import Plan, running
 from tests.execution.world import handler
@@ -33,7 +33,7 @@ def plan(*listeners: list[TaskEvent]) -> Plan:
     return Plan(
         url=MEMORY, work=True, handlers=handlers, lanes={"coroutine": 4}, prepare=never,
         callbacks=[listener.append for listener in listeners], aging=AGING, grace=1.0, lease=15.0,
-        retention=Retention(DAY, DAY),
+        retention=Retention(DAY, DAY, DAY),
     )  # fmt: skip
 
 
