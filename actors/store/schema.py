@@ -32,7 +32,7 @@ from ..core.retention import LARGE_BYTES
 from ..core.task import ENDED, WAITING, TaskStatus
 from .engine import take_turns
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the tables below; a test compares it, and them, with what the migrations make."""
 PREFIX: Final = "actors_"
 TURN: Final = 0x6163746F72  # any number that nobody else is likely to lock

@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import OperationalError
 
 from actors.core.errors import SchemaMismatch
 from actors.core.lifecycle import Transition
+from actors.core.retention import ResultNote
 from actors.core.task import TaskStatus
 from actors.store import migrate, schema
+from actors.store.cleanup import remove_results
 from actors.store.engine import make_engine
 from tests.migrations import CURRENT, HERE, NEXT, anatomy, know_next_version
 from tests.store.world import World
@@ -254,3 +257,19 @@ def test_a_version_table_that_names_no_version_is_said_in_one_line(engine: Engin
         f"the table 'actors_version' holds {held!r}; it should hold one version such as '{schema.revision(CURRENT)}';"
         " put back a copy of the database"
     )
+
+
+def test_large_results_of_version_1_are_found_after_the_upgrade(fresh: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "VERSION", 1)
+        engine = migrated(fresh("first"))
+    with engine.begin() as connection:
+        world = World(connection)
+        large, small = world.running(2)
+        changes = [world.change(row, Transition.COMPLETE, at=world.now - 9) for row in (large, small)]
+        world.settle(attrs.evolve(changes[0], result='"' + "x" * 70_000 + '"'), changes[1])
+        assert "actors_task_large" not in anatomy(connection)
+        migrate.upgrade(connection)
+        assert "actors_task_large" in anatomy(connection)
+        assert remove_results(connection, world.now, world.now) == 1
+        assert isinstance(world.get(large.task_id).result_data, ResultNote)
