@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .core.control import StopRequested as StopRequested
     from .core.events import TaskEvent as TaskEvent
     from .core.events import TaskEventType as TaskEventType
+    from .core.node import NodeInfo as NodeInfo
     from .core.request import TaskRequest as TaskRequest
     from .core.retry import RetryPolicy as RetryPolicy
     from .core.retry import RetryStrategy as RetryStrategy
@@ -45,6 +46,7 @@ _HOMES = {
     "DeclaredTask": "declare",
     "ErrorInfo": "core.task",
     "ExecutionMode": "core.task",
+    "NodeInfo": "core.node",
     "Progress": "core.task",
     "Retry": "core.control",
     "RetryPolicy": "core.retry",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import trio
 
     from .core.events import TaskEvent, TaskEventType
+    from .core.node import NodeInfo
     from .kernel import ChildSnapshot
     from .store.views import Statistics
     from .system.metrics import Metrics
@@ -131,6 +132,13 @@ class Desk:
     async def statistics(self) -> Statistics:
         """What the counters say of all tasks."""
         return await self.running_node.statistics()
+
+    async def nodes(self) -> Sequence[NodeInfo]:
+        """The nodes that work on this database, in any process, with what they say of themselves.
+
+        One that died is among them, no longer `alive`, until a node that starts clears up after it.
+        """
+        return await self.running_node.nodes()
 
     def metrics(self) -> Metrics:
         """This node's live figures, without I/O."""

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, case, delete, func, literal_column
 
 from ..core.crash import Verdict, after_crash
 from ..core.lifecycle import Transition, target
+from ..core.node import NodeInfo
 from ..core.outcome import AttemptOutcome
 from ..core.priority import rank
 from ..core.stored import error_text
@@ -132,10 +133,21 @@ def forget_others(connection: Connection, node: str) -> None:
     connection.execute(delete(nodes).where(nodes.c.node != node, nodes.c.working == 1))
 
 
-def snapshots(connection: Connection) -> list[tuple[str, float, str | None]]:
-    """Each node's name, last heartbeat (epoch seconds) and snapshot (JSON text)."""
-    query = select(nodes.c.node, nodes.c.heartbeat_at, nodes.c.snapshot).order_by(nodes.c.started_at, nodes.c.node)
-    return [(name, heartbeat, text) for name, heartbeat, text in connection.execute(query)]
+def known(connection: Connection, now: float) -> list[NodeInfo]:
+    """The nodes that have a row, the longest running first, as they stand at *now* (epoch seconds)."""
+    found = connection.execute(select(nodes).order_by(nodes.c.started_at, nodes.c.node))
+    return [
+        NodeInfo.of(
+            row.node,
+            row.started_at,
+            row.heartbeat_at,
+            row.lease_until,
+            row.snapshot,
+            working=bool(row.working),
+            now=now,
+        )
+        for row in found
+    ]
 
 
 def recover(

@@ -14,12 +14,13 @@ from .. import __version__
 from ..core.errors import IllegalTransition, NotRunning, StorageUnavailable, TaskNotFound
 from ..core.events import TaskEvent, TaskEventType
 from ..core.identity import stored_id
+from ..core.node import NodeInfo
 from ..core.request import NewTask, Receipt, TaskRequest
 from ..core.retention import Retention
 from ..core.stored import plain_text
 from ..core.task import Attempt, Order, Task, TaskStatus
 from ..kernel import ActorCrashed, ActorStopped, Ask, ChildSnapshot, Handle, Tree
-from ..store import pages, views
+from ..store import leases, pages, views
 from ..store.cleanup import Removed
 from ..store.connection import Connection
 from ..store.outlook import Outlook, outlook
@@ -136,6 +137,18 @@ class Node:
         types = [name for name in running.handlers if ("task_type", name) not in running.paused]
         lanes = [name for name in running.lanes if ("lane", name) not in running.paused]
         return await self.read(lambda connection: outlook(connection, types if self.work else [], lanes, now))
+
+    async def nodes(self) -> list[NodeInfo]:
+        """The nodes of the database; this one as it is now."""
+        now = self.clock.wall()
+        found = await self.read(lambda connection: leases.known(connection, now))
+        return [self._as_it_is(node) if node.name == self.name else node for node in found]
+
+    def _as_it_is(self, node: NodeInfo) -> NodeInfo:
+        now = self.clock.wall()
+        times = node.started_at.timestamp(), node.heartbeat_at.timestamp(), node.lease_until.timestamp()
+        fresh = NodeInfo.of(self.name, *times, self.description(), working=self.work, now=now)
+        return attrs.evolve(fresh, alive=True)
 
     async def cancel(self, task_id: str) -> bool | None:
         """Whether the cancel was taken; None for an unknown task."""

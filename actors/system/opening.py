@@ -83,7 +83,11 @@ async def opened(url: str, node: str, *, work: bool, aging: float, lease: float)
                 path, schema.VERSION, upgrade.copy,
             )  # fmt: skip
         recorder.begin()
-        yield Opened(database, recorder, clock, recovery)
+        try:
+            yield Opened(database, recorder, clock, recovery)
+        finally:
+            if work:
+                await _leave(database, node)
     finally:
         if database is not None:
             with trio.CancelScope(shield=True):
@@ -91,6 +95,15 @@ async def opened(url: str, node: str, *, work: bool, aging: float, lease: float)
         recorder.close()
         if lock is not None:
             lock.release()
+
+
+async def _leave(database: Database, node: str) -> None:
+    """Take the node's row out, so that nobody takes it for one that lives. If it stays, its lease will run out."""
+    with trio.CancelScope(shield=True):
+        try:
+            await database.write(partial(leases.leave, node=node))
+        except Exception as error:
+            logger.warning("node %s stays in the list until its lease ends: %s", node, error)
 
 
 async def _prepared(url: str, database: Database, operation: partial[Transaction | None]) -> Transaction | None:

@@ -11,6 +11,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from actors.core.task import moment
 from actors.kernel import Ask
 from actors.store import leases, schema
 from actors.store.connection import Connection
@@ -184,7 +185,8 @@ async def test_the_heart_renews_the_lease_with_its_snapshot(url: str) -> None:
 
     database.every(tick)
     await beat.wait()
-    assert await database.write(leases.snapshots) == [("node-1", 107.0, '{"running":1}')]
+    (node,) = await database.write(lambda connection: leases.known(connection, 107.0))
+    assert (node.name, node.heartbeat_at, node.snapshot) == ("node-1", moment(107.0), {"running": 1})
     assert heart.beat_at == 107.0
     assert pauses == [2.0]
     await until(lambda: described == ["again"] * 2)  # for the next beat

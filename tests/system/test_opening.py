@@ -59,10 +59,27 @@ async def test_a_new_file_gets_its_tables_its_lock_and_its_recorder(path: Path) 
         assert isinstance(found.database, ThreadedDatabase)
         assert found.recovery is not None
         assert found.recovery.recovered == []
-        assert await found.database.write(leases.snapshots) != []
+        (node,) = await found.database.write(lambda connection: leases.known(connection, 0.0))
+        assert (node.name, node.working) == ("node-1", True)
         assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
         assert {f"tasks.db{end}" for end in ("-lock", "-running")} <= set(os.listdir(path.parent))
     FileLock(str(path)).acquire()
+
+
+async def test_a_working_node_that_leaves_takes_its_row_with_it(path: Path) -> None:
+    async with opening(f"sqlite:///{path}", work=False, node="clerk") as found:
+        async with opening(f"sqlite:///{path}"):
+            pass
+        assert await found.database.write(lambda connection: leases.known(connection, 0.0)) == []
+
+
+async def test_a_row_that_cannot_be_taken_out_keeps_no_node_from_leaving(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opening(f"sqlite:///{path}") as found:
+        drop = "DROP TABLE actors_node"
+        await found.database.write(lambda connection: connection.exec_driver_sql(drop))
+    assert "node node-1 stays in the list until its lease ends" in caplog.text
 
 
 async def test_a_database_in_memory_is_inline_and_leaves_no_files(
