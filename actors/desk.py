@@ -205,19 +205,28 @@ class Desk:
         await self.running_node.delete(task_id)
 
     async def pause(self, *, lane: str | None = None, task_type: str | None = None) -> None:
-        """Start no more tasks of a lane or a type, on any node, until `resume`. What runs goes on."""
-        await self.running_node.pause(*self._pausable(lane, task_type), on=True)
+        """Start no more tasks of a lane or a type, on any node, until `resume`. What runs goes on.
+
+        A node in another process hears of it within 100 ms. A system without declarations, which only looks and
+        steers, takes any name, since others know which there are.
+
+        Raises:
+            UnknownTaskType, InvalidOption: this system has declarations, and none of that type or in that lane.
+        """
+        kind, name = _one_of_two(lane, task_type)
+        self._registry.check_name(kind, name)
+        await self.running_node.pause(kind, name, on=True)
 
     async def resume(self, *, lane: str | None = None, task_type: str | None = None) -> None:
-        """End a pause."""
-        await self.running_node.pause(*self._pausable(lane, task_type), on=False)
+        """End a pause; also that of a lane or a type that is not declared (any more).
 
-    def _pausable(self, lane: str | None, task_type: str | None) -> tuple[str, str]:
-        if (lane is None) == (task_type is None):
-            raise InvalidOption("a pause is of a lane or of a task type; give lane= or task_type=")
-        if task_type is not None:
-            return "task_type", self._registry.find(task_type).task_type
-        return "lane", self._registry.lane(str(lane))
+        Raises:
+            UnknownTaskType, InvalidOption: see `pause`; and it is not paused.
+        """
+        kind, name = _one_of_two(lane, task_type)
+        if (kind, name) not in await self.running_node.pauses():
+            self._registry.check_name(kind, name)
+        await self.running_node.pause(kind, name, on=False)
 
     async def cleanup(
         self,
@@ -237,6 +246,15 @@ class Desk:
         if failed_older_than is not None:
             kept = attrs.evolve(kept, failed=options.span("failed_older_than", failed_older_than))
         return await self.running_node.cleanup(kept)
+
+
+def _one_of_two(lane: str | None, task_type: str | None) -> tuple[str, str]:
+    """What a pause is of: its kind and its name."""
+    if lane is not None and task_type is None:
+        return "lane", lane
+    if task_type is not None and lane is None:
+        return "task_type", task_type
+    raise InvalidOption("a pause is of a lane or of a task type; give lane= or task_type=")
 
 
 def _filter(

@@ -82,6 +82,20 @@ class Registry:
             raise InvalidOption(f"no lane is named {name!r}{did_you_mean(name, lanes)}")
         return name
 
+    def check_name(self, kind: str, name: str) -> None:
+        """Check that *name* is a "lane" or a "task_type", if anything is declared; else that it could be one.
+
+        Raises:
+            UnknownTaskType, InvalidOption: it is not.
+        """
+        options.word(kind, name)
+        if not self._declarations:
+            return
+        if kind == "lane":
+            self.lane(name)
+        else:
+            self.find(name)
+
     def plain_row(
         self, declaration: Declaration, args: tuple[Any, ...], kwargs: Mapping[str, Any], now: float, chance: Chance
     ) -> NewTask:

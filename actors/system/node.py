@@ -20,7 +20,7 @@ from ..core.retention import Retention
 from ..core.stored import plain_text
 from ..core.task import Attempt, Order, Task, TaskStatus
 from ..kernel import ActorCrashed, ActorStopped, Ask, ChildSnapshot, Handle, Tree
-from ..store import leases, pages, views
+from ..store import leases, pages, steer, views
 from ..store.cleanup import Removed
 from ..store.connection import Connection
 from ..store.outlook import Outlook, outlook
@@ -200,6 +200,10 @@ class Node:
     async def pause(self, kind: str, name: str, *, on: bool) -> None:
         """Pause a lane or a task type, or let it go on."""
         await self._ask(Pause(kind, name, on))
+
+    async def pauses(self) -> frozenset[tuple[str, str]]:
+        """What is paused: ("lane" or "task_type", name)."""
+        return await self.read(steer.pauses)
 
     async def cleanup(self, kept: Retention) -> int:
         """Delete tasks that ended longer ago than this, and large results; how many tasks."""

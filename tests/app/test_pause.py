@@ -6,9 +6,10 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from actors import TaskEventType, TaskStatus, TaskSystem
+from actors import Settings, TaskEventType, TaskStatus, TaskSystem
 from actors.errors import InvalidOption, UnknownTaskType
 from tests.app.world import HOUR, collect, refused
+from tests.waiting import until
 
 
 async def nap(seconds: float = 0) -> None:
@@ -119,3 +120,47 @@ async def test_a_pause_outlives_the_process(file_url: str) -> None:
         await first.resume(task_type="paused")
         with trio.fail_after(5):
             await ticket.result()
+
+
+async def test_a_node_without_declarations_steers_what_it_does_not_know(settings: Settings, file_url: str) -> None:
+    worker, clerk = TaskSystem(file_url, settings=settings), TaskSystem(file_url, settings=settings)
+    declared = worker.register_handler("worker's own", nap, lane="double")
+    async with worker.running(), clerk.running(work=False):
+        await clerk.pause(task_type="worker's own")
+        await clerk.pause(lane="double")
+        await until(lambda: len(worker.running_node.running.paused) == 2)
+        ticket = await declared.submit()
+        waiting = await clerk.list(task_type="worker's own", lane="double", status=TaskStatus.PENDING)
+        assert [task.task_id for task in waiting] == [ticket.task_id]
+        assert await clerk.count(task_type="worker's own") == 1
+        await clerk.resume(task_type="worker's own")
+        await clerk.resume(lane="double")
+        with trio.fail_after(5):
+            await ticket.result()
+            cancelled = await declared.submit(seconds=HOUR)
+            assert await clerk.cancel(cancelled.task_id)
+            assert (await clerk.ticket(cancelled.task_id).wait()).status is TaskStatus.CANCELLED
+
+
+async def test_what_was_paused_can_be_resumed_though_nobody_declares_it_any_more(file_url: str) -> None:
+    clerk, after = TaskSystem(file_url), TaskSystem(file_url)
+    after.task(nap)
+    async with clerk.running(work=False):
+        await clerk.pause(task_type="retired")
+        await clerk.pause(lane="attic")
+    async with after.running(work=False):
+        await after.resume(task_type="retired")
+        await after.resume(lane="attic")
+        with refused(UnknownTaskType, "'retired'"):
+            await after.resume(task_type="retired")
+        with refused(InvalidOption, "'attic'"):
+            await after.resume(lane="attic")
+
+
+async def test_a_name_that_can_be_none_is_refused_by_everyone(app: TaskSystem, autojump_clock: MockClock) -> None:
+    async with app.running():
+        for name in ("", "x" * 201, "a\nb", 5):
+            with refused(InvalidOption, "task_type", "1 to 200 printable"):
+                await app.pause(task_type=name)  # type: ignore[arg-type]
+            with refused(InvalidOption, "lane", "1 to 200 printable"):
+                await app.pause(lane=name)  # type: ignore[arg-type]
