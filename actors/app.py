@@ -193,14 +193,16 @@ class TaskSystem(Desk):
             UnknownTaskType: nothing is declared under the request's type.
         """
         node = self.running_node
-        (receipt,) = await node.submit([self._registry.row(request, node.clock.wall(), node.chance)])
+        row = self._registry.row(request, node.clock.wall(), node.chance)
+        (receipt,) = await node.submit([row], [request])
         return Ticket(self, receipt.task_id, receipt.created)
 
     async def submit_many(self, requests: Iterable[TaskRequest]) -> list[Ticket[Any]]:
         """Store tasks, all or none, in one commit; their tickets in the same order."""
         node = self.running_node
-        rows = [self._registry.row(request, node.clock.wall(), node.chance) for request in requests]
-        receipts = await node.submit(rows) if rows else []
+        wanted = list(requests)
+        rows = [self._registry.row(request, node.clock.wall(), node.chance) for request in wanted]
+        receipts = await node.submit(rows, wanted) if rows else []
         return [Ticket(self, receipt.task_id, receipt.created) for receipt in receipts]
 
     async def submit_plain(
@@ -213,5 +215,9 @@ class TaskSystem(Desk):
         return Ticket(self, receipt.task_id, receipt.created)
 
     def requests(self) -> trio.MemorySendChannel[TaskRequest]:
-        """A clone of the channel that the Intake actor reads; what it cannot take is told as a REJECTED event."""
+        """A clone of the channel that the Intake actor reads.
+
+        A request is stored once its SUBMITTED event has come, to the subscribers of events, and to its own `reply_to`
+        if it has one; what cannot be taken is told as a REJECTED event.
+        """
         return self.running_node.requests()

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
+
+if TYPE_CHECKING:
+    import trio
+
+    from .events import TaskEvent
 
 
 @attrs.frozen(kw_only=True)
@@ -26,6 +31,9 @@ class TaskRequest:
         metadata: a mapping of JSON values that is kept beside the payload.
         lane: where it runs, other than its type's lane.
         task_id: the text of a UUID; a second submit of the same id is the same task.
+        reply_to: gets the task's events, SUBMITTED (or, by channel, REJECTED) first. It is never waited for: a full
+            one loses events, but for the last, which is tried until there is room, or nobody receives any more. It
+            is the caller's, and stays open.
     """
 
     task_type: str = attrs.field(kw_only=False)
@@ -40,6 +48,7 @@ class TaskRequest:
     metadata: Mapping[str, Any] | None = None
     lane: str | None = None
     task_id: str | None = None
+    reply_to: trio.MemorySendChannel[TaskEvent] | None = None
 
 
 @attrs.frozen

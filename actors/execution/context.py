@@ -138,6 +138,8 @@ class TaskContext:
             NotRunning: the attempt has ended, or was left behind; its outcome is on its way.
         """
         row = self._prepare(request)
+        if request.reply_to is not None:
+            raise InvalidOption("a child has a reply_to, which is for app.submit() and app.requests(); leave it out")
         self._children.append(row)
         # Looked at after the append, and set before the children are taken: whichever thread comes second sees the
         # other's step, so that no child gets lost for which an id was returned.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
@@ -10,9 +11,11 @@ import orjson
 from ..core.events import TaskEvent, TaskEventType
 from ..core.lifecycle import Transition
 from ..core.outcome import Change
+from ..core.stored import error_from
 from ..core.task import TaskStatus, moment
 from ..store.leases import Recovered
 from ..store.settle import Settled
+from ..store.views import Ended
 from .transaction import Transaction
 
 _TYPES: Final = {
@@ -23,6 +26,12 @@ _TYPES: Final = {
     Transition.RETRY: TaskEventType.RETRY_SCHEDULED,
     Transition.SNOOZE: TaskEventType.SNOOZED,
     Transition.GIVE_BACK: TaskEventType.RETURNED,
+}
+_ENDS: Final = {
+    TaskStatus.COMPLETED.value: TaskEventType.COMPLETED,
+    TaskStatus.FAILED.value: TaskEventType.FAILED,
+    TaskStatus.TIMEOUT.value: TaskEventType.TIMED_OUT,
+    TaskStatus.CANCELLED.value: TaskEventType.CANCELLED,
 }
 _RECOVERED: Final = {
     TaskStatus.PENDING: TaskEventType.RECOVERED,
@@ -79,6 +88,16 @@ def _data(change: Change) -> Mapping[str, Any]:
     if change.due_at is not None:
         data["due_at"] = moment(change.due_at)
     return data
+
+
+def end_of(ended: Ended, at: datetime) -> TaskEvent:
+    """The event of an end, wherever it was heard of."""
+    data: dict[str, Any] = {}
+    if ended.result is not None:
+        data["result_data"] = orjson.loads(ended.result)
+    if ended.error is not None:
+        data["error_info"] = error_from(ended.error)
+    return TaskEvent(_ENDS[ended.status], ended.task_id, ended.task_type, ended.attempt, at, data)
 
 
 def _recovered(found: Recovered, now: float) -> TaskEvent:

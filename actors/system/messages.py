@@ -134,6 +134,11 @@ class LookAtProgress:
 
 
 @attrs.frozen
+class LookAtReplies:
+    """A channel is to be told of the end of a task."""
+
+
+@attrs.frozen
 class SoftTimedOut:
     """An attempt has reached its soft stage by time."""
 
@@ -147,4 +152,4 @@ class Stuck:
     attempt: Attempt
 
 
-MonitorMessage: TypeAlias = Committed | LookAtProgress | SoftTimedOut | Stuck
+MonitorMessage: TypeAlias = Committed | LookAtProgress | LookAtReplies | SoftTimedOut | Stuck

@@ -17,13 +17,16 @@ from ..kernel import Actor, ActorCrashed, Handle
 from .board import Board
 from .clock import Clock
 from .happenings import events_of
-from .messages import Committed, LookAtProgress, MonitorMessage, SoftTimedOut, StorageMessage, Stuck
+from .messages import Committed, LookAtProgress, LookAtReplies, MonitorMessage, SoftTimedOut, StorageMessage, Stuck
+from .replies import Replies
 from .subscribers import Subscribers
 from .writes import Cleanup, Fold, RemoveResults, SetProgress
 
 logger = logging.getLogger("actors.system")
 
 PROGRESS_EVERY: Final = 0.2
+REPLY_EVERY: Final = 0.05
+"""Seconds after which a channel that had no room for its last event is tried again."""
 CLEAN_EVERY: Final = 3600.0
 CLEAN_FIRST_AFTER: Final = 60.0
 CLEAN_BATCH: Final = 500
@@ -36,6 +39,7 @@ class Monitor(Actor[MonitorMessage]):
         self,
         clock: Clock,
         subscribers: Subscribers,
+        replies: Replies,
         board: Board,
         retention: Retention,
         storage: Handle[StorageMessage],
@@ -43,6 +47,7 @@ class Monitor(Actor[MonitorMessage]):
     ) -> None:
         self._clock = clock
         self._subscribers = subscribers
+        self._replies = replies
         self._board = board
         self._retention = retention
         self._storage = storage
@@ -50,8 +55,11 @@ class Monitor(Actor[MonitorMessage]):
         self._store_progress_at = float("inf")
         self._stored_progress_at = float("-inf")
         self._clean_at = trio.current_time() + CLEAN_FIRST_AFTER
+        self._reply_at = float("inf")
 
     async def started(self) -> None:
+        self._replies.look = lambda: self._me.hint(LookAtReplies())
+        self._reply()
         self._board.look = lambda: self._me.hint(LookAtProgress())
         self._look_at_progress()
 
@@ -60,9 +68,9 @@ class Monitor(Actor[MonitorMessage]):
             match message:
                 case Committed(transaction):
                     for event in events_of(transaction):
-                        self._subscribers.publish(event)
-                case LookAtProgress():
-                    pass  # every batch looks at the board
+                        self._publish(event)
+                case LookAtProgress() | LookAtReplies():
+                    pass  # every batch looks at the board, and at what is owed
                 case SoftTimedOut(attempt):
                     self._tell(TaskEventType.SOFT_TIMEOUT, attempt)
                 case Stuck(attempt):
@@ -70,20 +78,33 @@ class Monitor(Actor[MonitorMessage]):
                     self._tell(TaskEventType.STUCK, attempt)
         if self._board:  # every batch looks: a hint is dropped when the mailbox is full
             self._look_at_progress()
+        self._reply()  # after the batch's events: the end of a task is the last that is told of it
 
     def wake_at(self) -> float:
-        return min(self._store_progress_at, self._clean_at)
+        return min(self._store_progress_at, self._clean_at, self._reply_at)
 
     async def wake(self) -> None:
         now = trio.current_time()
         if now >= self._store_progress_at:
             await self._store_progress()
+        if now >= self._reply_at:
+            self._reply()
         if now >= self._clean_at:
             await self._clean()
 
     async def stopped(self) -> None:
         await self._store_progress()
+        self._replies.give()
         self._subscribers.close()
+
+    def _publish(self, event: TaskEvent) -> None:
+        self._subscribers.publish(event)
+        self._replies.offer(event)
+
+    def _reply(self) -> None:
+        if self._replies.waiting:
+            self._replies.give()
+        self._reply_at = trio.current_time() + REPLY_EVERY if self._replies.waiting else float("inf")
 
     def _look_at_progress(self) -> None:
         self._store_progress_at = max(trio.current_time(), self._stored_progress_at + PROGRESS_EVERY)
@@ -108,6 +129,4 @@ class Monitor(Actor[MonitorMessage]):
 
     def _tell(self, kind: TaskEventType, attempt: Attempt) -> None:
         task = attempt.task
-        self._subscribers.publish(
-            TaskEvent(kind, task.task_id, task.task_type, task.attempt, moment(self._clock.wall()))
-        )
+        self._publish(TaskEvent(kind, task.task_id, task.task_type, task.attempt, moment(self._clock.wall())))

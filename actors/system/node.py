@@ -28,6 +28,7 @@ from ..store.revive import Revival, Revived, failures
 from .clock import Chance, Clock
 from .messages import LookUp, Read, StorageMessage
 from .metrics import LaneMetrics, Meter, Metrics, Resources
+from .replies import Replies, channel_of
 from .running import Running
 from .subscribers import Subscribers
 from .waiters import Waiters
@@ -53,6 +54,7 @@ class Node:
         chance: Chance,
         running: Running,
         subscribers: Subscribers,
+        replies: Replies,
         meter: Meter,
         waiters: Waiters,
         storage: Handle[StorageMessage],
@@ -66,6 +68,7 @@ class Node:
         self.running = running
         self.tree: Tree
         self._subscribers = subscribers
+        self._replies = replies
         self._meter = meter
         self._waiters = waiters
         self._storage = storage
@@ -83,9 +86,15 @@ class Node:
                 "storage failed while it worked on this, and was restarted; it may be tried again"
             ) from error
 
-    async def submit(self, rows: Sequence[NewTask]) -> list[Receipt]:
-        """Store *rows*, all or none."""
-        receipts: list[Receipt] = await self._ask(Submit(rows))
+    async def submit(self, rows: Sequence[NewTask], requests: Sequence[TaskRequest] = ()) -> list[Receipt]:
+        """Store *rows*, all or none; *requests* are theirs, in case they want replies.
+
+        Raises:
+            InvalidOption: a `reply_to` cannot be sent to.
+        """
+        submit = Submit(rows)
+        self._replies.follow(submit, [channel_of(request) for request in requests])
+        receipts: list[Receipt] = await self._ask(submit)
         return receipts
 
     def requests(self) -> trio.MemorySendChannel[TaskRequest]:
@@ -244,7 +253,7 @@ class Node:
             rates=self._meter.rates(now),
             latencies=self._meter.latencies(),
             mailboxes={child.name: child for child in self.tree.snapshot()},
-            events_lost=self._subscribers.lost,
+            events_lost=self._subscribers.lost + self._replies.lost,
             system_resources=self._resources.look(now),
         )
 

@@ -30,6 +30,7 @@ from .messages import (
     Committed,
     Failed,
     LookOutside,
+    LookUp,
     MonitorMessage,
     SchedulerMessage,
     StorageMessage,
@@ -41,6 +42,7 @@ from .monitor import Monitor
 from .node import Node
 from .opening import Opened, opened
 from .order import Order
+from .replies import Replies
 from .retry import Retry
 from .running import LAST_WAIT, Running
 from .scheduler import Scheduler
@@ -121,6 +123,7 @@ class _Parts:
         self._surroundings = Surroundings(self.clock.wall, self.board.report, self._prepare, self.running.end_late)
         self._waiters = Waiters()
         self._make_children()
+        self._replies = Replies(self.clock.wall, self._waiters, lambda: self.storage.handle.hint(LookUp()))
         self.node = Node(
             name=name,
             work=plan.work,
@@ -129,6 +132,7 @@ class _Parts:
             chance=self.chance,
             running=self.running,
             subscribers=self.subscribers,
+            replies=self._replies,
             meter=self.meter,
             waiters=self._waiters,
             storage=self.storage.handle,
@@ -179,11 +183,12 @@ class _Parts:
         """What an orderly stop has done already, and one that was not may have left undone."""
         await self.running.end_all()
         self._waiters.close(NotRunning(STOPPED))
+        self._replies.give()
         self.subscribers.close()
 
     def _tell(self, transaction: Transaction) -> None:
         self.meter.count(transaction, trio.current_time())
-        if self.subscribers:
+        if self.subscribers or self._replies:
             self.monitor.handle.hint(Committed(transaction))
 
     def _storage(self) -> Storage:
@@ -195,8 +200,8 @@ class _Parts:
 
     def _monitor(self) -> Monitor:
         return Monitor(
-            self.clock, self.subscribers, self.board, self._plan.retention, self.storage.handle,
-            self.monitor.handle,
+            self.clock, self.subscribers, self._replies, self.board, self._plan.retention,
+            self.storage.handle, self.monitor.handle,
         )  # fmt: skip
 
     def _timeout(self) -> Timeout:
@@ -216,7 +221,7 @@ class _Parts:
         return Scheduler(self.clock, self.running, order, self.storage.handle, self.scheduler.handle)
 
     def _intake(self) -> Intake:
-        return Intake(self._prepare, self.clock, self.subscribers, self.storage.handle)
+        return Intake(self._prepare, self.clock, self.subscribers, self._replies, self.storage.handle)
 
     def _prepare(self, request: TaskRequest) -> NewTask:
         return self._plan.prepare(request, self.clock.wall(), self.chance)

@@ -50,24 +50,26 @@ class Waiters:
             NotRunning: the task system stops, and the task has not ended.
         """
         wait: Ask[Ended] = Ask()
-        self._add(task_id, wait, look)
+        self.add(task_id, wait, look)
         try:
             return await wait.reply.wait()
         finally:
-            self._remove(task_id, wait)
+            self.remove(task_id, wait)
 
-    def _add(self, task_id: str, wait: Ask[Ended], look: Callable[[], object]) -> None:
+    def add(self, task_id: str, wait: Ask[Ended], look: Callable[[], object], *, known: bool = False) -> None:
+        """Have *wait* answered at the end of a task; *known* if it was just stored, and need not be looked up."""
         if (ended := self._recent.get(task_id)) is not None:
             wait.answer(ended)
         elif self._closed is not None:
             wait.fail(self._closed)
         else:
             self._waits.setdefault(task_id, []).append(wait)
-            if task_id not in self._claimed:
+            if task_id not in self._claimed and not known:
                 self._to_look_up.add(task_id)
                 look()
 
-    def _remove(self, task_id: str, wait: Ask[Ended]) -> None:
+    def remove(self, task_id: str, wait: Ask[Ended]) -> None:
+        """Wait no more."""
         others = [other for other in self._waits.pop(task_id, []) if other is not wait]
         if others:
             self._waits[task_id] = others

@@ -27,7 +27,7 @@ def prepare(world: World, request: TaskRequest) -> NewTask:
 
 
 def make(world: World, how: Callable[[TaskRequest], NewTask] | None = None) -> Intake:
-    return Intake(how or partial(prepare, world), world.clock, world.subscribers, world.storage.handle)
+    return Intake(how or partial(prepare, world), world.clock, world.subscribers, world.replies, world.storage.handle)
 
 
 async def test_what_came_together_is_stored_together(autojump_clock: MockClock) -> None:

@@ -21,7 +21,10 @@ from tests.system.world import AGING, World, alive
 
 def make(world: World) -> Monitor:
     retention = Retention(7 * DAY, 30 * DAY, DAY)
-    return Monitor(world.clock, world.subscribers, world.board, retention, world.storage.handle, world.monitor.handle)
+    return Monitor(
+        world.clock, world.subscribers, world.replies, world.board, retention, world.storage.handle,
+        world.monitor.handle,
+    )  # fmt: skip
 
 
 async def tell(world: World, monitor: object) -> None:

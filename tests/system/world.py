@@ -24,8 +24,9 @@ from actors.store.connection import Connection
 from actors.system.board import Board
 from actors.system.clock import Chance, Clock
 from actors.system.database import InlineDatabase
-from actors.system.messages import Claim
+from actors.system.messages import Claim, LookUp
 from actors.system.recorder import Recorder
+from actors.system.replies import Replies
 from actors.system.running import Running
 from actors.system.storage import Peers, Storage
 from actors.system.subscribers import Subscribers
@@ -60,11 +61,13 @@ class World:
         self.surroundings = Surroundings(self.clock.wall, self.board.report, child, self.running.end_late)
         self.told: list[Transaction] = []
         self.subscribers = Subscribers([])
+        self.waiters = Waiters()
         self.storage: Probe[Any] = Probe("storage")
         self.monitor: Probe[Any] = Probe("monitor")
         self.timeout: Probe[Any] = Probe("timeout")
         self.retry: Probe[Any] = Probe("retry")
         self.scheduler: Probe[Any] = Probe("scheduler")
+        self.replies = Replies(self.clock.wall, self.waiters, lambda: self.storage.handle.hint(LookUp()))
 
     def take(self, seq: int = 1, **values: Any) -> Claimed:
         """A task that is leased to this node."""
@@ -106,7 +109,7 @@ class World:
     def make_storage(self, database: Any, waiters: Waiters | None = None, **options: Any) -> Callable[[], Storage]:
         """What a supervisor calls for each life of Storage."""
         peers = Peers(self.told.append, self.timeout.handle, self.scheduler.handle)
-        shared = waiters or Waiters()
+        shared = waiters or self.waiters
         chosen: Mapping[str, Any] = {"working": True, **options}
         return lambda: Storage(database, "node-1", self.clock, AGING, self.running, peers, shared, **chosen)
 
