@@ -26,6 +26,8 @@ from .ticket import Ticket
 
 if TYPE_CHECKING:
     import trio
+    from sqlalchemy import Connection
+    from sqlalchemy.orm import Session, scoped_session
 
     from .core.events import TaskEvent
     from .core.retry import RetryPolicy
@@ -213,6 +215,28 @@ class TaskSystem(Desk):
         row = self._registry.plain_row(declaration, args, kwargs, node.clock.wall(), node.chance)
         (receipt,) = await node.submit([row])
         return Ticket(self, receipt.task_id, receipt.created)
+
+    def enqueue(
+        self, connection: Connection | Session | scoped_session[Session], requests: Iterable[TaskRequest]
+    ) -> list[Ticket[Any]]:
+        """Store tasks in your own transaction: they are there when it commits, and go when it is rolled back.
+
+        It needs no running node. A working node notices the commit within 100 ms on the same SQLite file. Until then
+        nobody else sees the tasks; `Ticket.wait` does not find them. From asyncio: `await session.run_sync(app.enqueue,
+        requests)`. The transaction is not ended here. On SQLite it holds the file's one write lock from here on, so
+        every node's writes, and with them submits and outcomes, wait until it ends: keep it short.
+
+        Args:
+            connection: an SQLAlchemy Connection or Session, on SQLite or PostgreSQL, with any driver of these.
+
+        Raises:
+            UnknownTaskType, InvalidPayload, PayloadTooLarge, InvalidOption: a request cannot be stored; none is.
+            SchemaMismatch: the database has no tables for tasks, or those of another version.
+        """
+        from .system.enqueue import enqueue
+
+        receipts = enqueue(connection, requests, self._registry.row, self.wall())
+        return [Ticket(self, receipt.task_id, receipt.created) for receipt in receipts]
 
     def requests(self) -> trio.MemorySendChannel[TaskRequest]:
         """A clone of the channel that the Intake actor reads.

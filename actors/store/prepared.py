@@ -15,6 +15,10 @@ WORTH_A_SAVEPOINT: Final = 8
 """Rows: below that, running them one by one is cheaper than a batch with a savepoint around it."""
 
 
+DRIVERS: Final = frozenset({"pysqlite", "psycopg"})
+"""Whose cursors take what is compiled here. SQLAlchemy itself runs it for any other: a user's own, for an enqueue."""
+
+
 class Prepared:
     """A statement compiled once per dialect, run by the driver itself with plain tuples.
 
@@ -29,6 +33,7 @@ class Prepared:
         self._build = build
         self._names = list(names)
         self._compiled: dict[str, tuple[str, Callable[[Row], Row] | None]] = {}
+        self._statements: dict[str, Executable] = {}
 
     def _for(self, dialect: Dialect) -> tuple[str, Callable[[Row], Row] | None]:
         found = self._compiled.get(dialect.name)
@@ -56,6 +61,8 @@ class Prepared:
 
     def run_many(self, connection: Connection, rows: Sequence[Row]) -> int:
         """Run it for every row; the number of table rows that were changed."""
+        if connection.dialect.driver not in DRIVERS:
+            return sum(self.run(connection, row) for row in rows)
         sql, reorder = self._for(connection.dialect)
         cursor = cursor_of(connection)
         try:
@@ -70,7 +77,7 @@ class Prepared:
         A driver tells only how many of a batch took. So a batch of which some did, and some did not, is undone and
         halved.
         """
-        if len(rows) < WORTH_A_SAVEPOINT:
+        if len(rows) < WORTH_A_SAVEPOINT or connection.dialect.driver not in DRIVERS:
             return [self.run(connection, row) > 0 for row in rows]
         cursor = cursor_of(connection)
         cursor.execute("SAVEPOINT actors_each")
@@ -90,6 +97,8 @@ class Prepared:
         return found
 
     def _execute(self, connection: Connection, row: Row) -> Any:
+        if connection.dialect.driver not in DRIVERS:
+            return self._left_to_sqlalchemy(connection, row)
         sql, reorder = self._for(connection.dialect)
         cursor = cursor_of(connection)
         try:
@@ -97,6 +106,12 @@ class Prepared:
         except Exception as error:
             raise _translated(connection, sql, error) from error
         return cursor
+
+    def _left_to_sqlalchemy(self, connection: Connection, row: Row) -> Any:
+        name = connection.dialect.name
+        if name not in self._statements:
+            self._statements[name] = self._build(connection.dialect)
+        return connection.execute(self._statements[name], dict(zip(self._names, row, strict=True)))
 
 
 def _translated(connection: Connection, sql: str, error: Exception) -> BaseException:
