@@ -11,10 +11,11 @@ from trio.testing import MockClock
 from actors.core.errors import NotRunning
 from actors.core.events import TaskEvent, TaskEventType
 from actors.core.request import Receipt
+from actors.core.retention import DAY, Retention
 from actors.core.task import moment
 from actors.store.steer import Cancelled
 from actors.system.messages import Committed, LookAtReplies
-from actors.system.monitor import DAY, REPLY_EVERY, Monitor, Retention
+from actors.system.monitor import REPLY_EVERY, Monitor
 from actors.system.transaction import Transaction
 from actors.system.writes import Submit
 from tests.app.world import drained
@@ -197,7 +198,7 @@ async def test_only_a_task_that_was_there_before_is_looked_up(autojump_clock: Mo
 
 def monitor(world: World) -> Monitor:
     return Monitor(
-        world.clock, world.subscribers, world.replies, world.board, Retention(DAY, DAY), world.storage.handle,
+        world.clock, world.subscribers, world.replies, world.board, Retention(DAY, DAY, DAY), world.storage.handle,
         world.monitor.handle,
     )  # fmt: skip
 
