@@ -32,6 +32,11 @@ import trio
 ROOT = Path(__file__).parents[2]
 LONGEST = 60.0
 """Seconds that one block may take."""
+ENVIRONMENT = {
+    "PYTHONPATH": str(ROOT),
+    "PYTHONUNBUFFERED": "1",  # as on a terminal
+    "BASH_FUNC_actors%%": '() { python -m actors "$@"; }',  # this checkout's, not one that may be installed
+}
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _FILE = re.compile(r"# (\S+\.\w+)\n")
@@ -108,7 +113,7 @@ class Reader:
         ran = subprocess.run(
             ["bash", "-c", command],
             cwd=self._folder,
-            env={**os.environ, "PATH": programs, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, **ENVIRONMENT, "PATH": programs},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import attrs
 import pytest
@@ -10,7 +11,7 @@ import pytest
 import actors
 from actors import Settings, TaskSystem, errors, testing
 from actors.settings import variable
-from tests.docs.pages import ROOT
+from tests.docs.pages import ROOT, pages
 
 DOCS = ROOT / "docs"
 FOR_THE_PACKAGE_ITSELF = {"decode_result", "running_node", "submit_plain", "wall"}
@@ -58,3 +59,16 @@ def test_every_setting_is_in_the_table_with_its_variable_and_default(field: attr
     assert row[1] == variable(field.name)
     if isinstance(field.default, int | float | str):
         assert row[2] == f"`{field.default:g}`" if isinstance(field.default, float) else f"`{field.default}`"
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_every_test_that_a_page_names_is_there(page: Path) -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)`", page.read_text(encoding="utf-8"))
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+def test_the_managers_of_the_deploying_guide_wait_longer_than_a_stop_may_take() -> None:
+    page = (DOCS / "guides" / "deploying.md").read_text(encoding="utf-8")
+    waits = re.findall(r"(?:TimeoutStopSec=|terminationGracePeriodSeconds: |--stop-timeout )(\d+)", page)
+    assert len(waits) == 3
+    assert min(map(float, waits)) >= Settings().grace_seconds + 5
