@@ -105,6 +105,21 @@ class TaskSystem(Desk):
             raise InvalidOption(f"task {task_type!r} is declared while the system runs; declare it before")
         return DeclaredTask(self, self._registry.declare(task_type, function, given))
 
+    @property
+    def database_url(self) -> str:
+        """Where tasks are stored; a password may be in it, so that it is not for showing."""
+        return self._url
+
+    @property
+    def task_types(self) -> list[str]:
+        """What is declared, in alphabetical order."""
+        return sorted(self._registry.handlers())
+
+    @property
+    def lanes(self) -> dict[str, int]:
+        """Slots by lane: those of the modes, of the settings, and of the declarations."""
+        return self._registry.lanes()
+
     def on_event(self, callback: Callable[[TaskEvent], object]) -> Callable[[TaskEvent], object]:
         """Have *callback* called with every event of this node. One that raises is logged; it must not wait.
 
@@ -119,7 +134,9 @@ class TaskSystem(Desk):
     # Run
 
     @asynccontextmanager
-    async def running(self, work: bool = True, database_url: str | None = None) -> AsyncIterator[TaskSystem]:
+    async def running(
+        self, work: bool = True, database_url: str | None = None, *, create: bool = True
+    ) -> AsyncIterator[TaskSystem]:
         """Run the task system while the block runs, and stop it in order on leaving.
 
         Leaving takes at most the grace time and 5 seconds. The block's exception leaves as it is.
@@ -127,6 +144,7 @@ class TaskSystem(Desk):
         Args:
             work: False for a node that only submits, looks and steers.
             database_url: another database, for tests.
+            create: False to be refused, with InvalidOption or SchemaMismatch, where there is no database yet.
 
         Raises:
             DatabaseInUse, SchemaMismatch, StorageUnavailable, InvalidOption: it could not start.
@@ -139,7 +157,7 @@ class TaskSystem(Desk):
             raise InvalidOption("this task system runs already; one TaskSystem is one node")
         self._entered = True
         try:
-            async with supervisor.running(self._plan(database_url or self._url, work=work)) as node:
+            async with supervisor.running(self._plan(database_url or self._url, work=work, create=create)) as node:
                 self._node = node
                 yield self
         except TreeFailed as failure:
@@ -148,11 +166,17 @@ class TaskSystem(Desk):
             self._node = self._stop = None
             self._entered = False
 
-    async def serve(self, *, work: bool = True, task_status: trio.TaskStatus[TaskSystem] | None = None) -> None:
-        """Run until `stop`: `await nursery.start(app.serve)`."""
+    async def serve(
+        self,
+        *,
+        work: bool = True,
+        database_url: str | None = None,
+        task_status: trio.TaskStatus[TaskSystem] | None = None,
+    ) -> None:
+        """Run until `stop`: `await nursery.start(app.serve)`. See `running`."""
         import trio
 
-        async with self.running(work=work):
+        async with self.running(work=work, database_url=database_url):
             self._stop = trio.Event()
             if task_status is not None:
                 task_status.started(self)
@@ -169,13 +193,14 @@ class TaskSystem(Desk):
             node.running.hurry.set()
         self._stop.set()
 
-    def _plan(self, url: str, *, work: bool) -> Plan:
+    def _plan(self, url: str, *, work: bool, create: bool) -> Plan:
         from .system.supervisor import Plan
 
         settings = self.settings
         return Plan(
             url=url,
             work=work,
+            create=create,
             handlers=self._registry.handlers(),
             lanes=self._registry.lanes(),
             prepare=self._registry.row,

@@ -79,10 +79,10 @@ def _run(options: Options) -> int:
     import trio
     from rich.console import Console
 
+    from actors.core.printable import plain
     from actors.demo.errors import OtherPlan
     from actors.demo.run import FAILED, WRONG_USAGE
     from actors.demo.run import demo as run_demo
-    from actors.demo.terminal import plain
     from actors.errors import ActorsError
 
     problem, code = "", FAILED
@@ -92,7 +92,7 @@ def _run(options: Options) -> int:
         problem, code = str(_first_leaf(group)), WRONG_USAGE
     except* (ActorsError, OSError) as group:
         problem = str(_first_leaf(group))
-    click.echo(f"Error: {plain(problem)}", err=True)
+    click.echo(f"actors: {plain(problem)}", err=True)
     return code
 
 

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from actors import Settings, TaskEvent, TaskSystem
+from actors.core.printable import plain
 from actors.demo.board import Board, Row
 from actors.demo.drive import Driver
 from actors.demo.execute import Target, open_client
@@ -25,7 +26,6 @@ from actors.demo.plan import Plan, Run, Wish, find_documents, new_run, resume_ru
 from actors.demo.screen import Changed, showing, summarise
 from actors.demo.serve import serve
 from actors.demo.steps import declare, read_contract
-from actors.demo.terminal import plain
 
 FINE, FAILED, WRONG_USAGE, STOPPED = 0, 1, 2, 130
 

@@ -11,8 +11,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from actors.core.printable import plain
 from actors.demo.board import Board, Row
-from actors.demo.terminal import plain
 
 _REFRESH = 0.1  # seconds
 _BAR = 10  # characters

@@ -114,6 +114,17 @@ def keep_private(path: str) -> None:
         raise InvalidOption(f"the database file {path!r} cannot be made: {error.strerror}") from error
 
 
+def be_there(path: str) -> None:
+    """Refuse a file that is not there: what only looks makes none. See `keep_private` for what may be wrong else.
+
+    Raises:
+        InvalidOption: there is no such file, or it cannot be written.
+    """
+    if not os.path.exists(path):
+        raise InvalidOption(f"the database file {path!r} does not exist; a node or a submit makes it")
+    keep_private(path)
+
+
 def listen_sqlite(engine: Engine, *, read_only: bool) -> None:
     """Take the transactions out of the driver's hands, and set the pragmas of each new connection."""
 

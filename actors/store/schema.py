@@ -213,6 +213,16 @@ def found(connection: Connection) -> int | None:
             )
 
 
+def be_there(connection: Connection) -> None:
+    """Check that there are tables, of whatever version, for those who are not to make any.
+
+    Raises:
+        SchemaMismatch: there are none.
+    """
+    if found(connection) is None:
+        raise SchemaMismatch("this database has no tables of trio-actors; a node or a submit makes them")
+
+
 def refuse_older(_: Connection, number: int) -> None:
     """Leave tables of the older version *number* to the one who may change them.
 

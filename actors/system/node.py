@@ -41,6 +41,7 @@ class Node:
     """What a task system can do while it runs.
 
     Attributes:
+        database: the URL, without its passwords.
         grace: seconds that the stop leaves to what runs; may be changed until then.
     """
 
@@ -48,6 +49,7 @@ class Node:
         self,
         *,
         name: str,
+        database: str,
         work: bool,
         grace: float,
         clock: Clock,
@@ -61,6 +63,7 @@ class Node:
         intake: Handle[TaskRequest],
     ) -> None:
         self.name = name
+        self.database = database
         self.work = work
         self.grace = grace
         self.clock = clock
@@ -237,7 +240,9 @@ class Node:
     def description(self) -> str:
         """The live figures as JSON text, for other processes: the node's row carries it."""
         shown = attrs.asdict(self.metrics())
-        return plain_text({"at": self.clock.wall(), "version": __version__, "work": self.work, **shown})
+        types = sorted(self.running.handlers)
+        head = {"at": self.clock.wall(), "version": __version__, "work": self.work, "task_types": types}
+        return plain_text({**head, **shown})
 
     def metrics(self) -> Metrics:
         """Live figures, without I/O."""

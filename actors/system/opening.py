@@ -11,10 +11,10 @@ from typing import Final
 import attrs
 import trio
 
-from ..core.errors import ActorsError, ModeUnavailable, StorageUnavailable
+from ..core.errors import ActorsError, InvalidOption, ModeUnavailable, StorageUnavailable
 from ..store import leases, schema
 from ..store.connection import Connection
-from ..store.engine import file_of, keep_private, parse, shown
+from ..store.engine import be_there, file_of, keep_private, parse, shown
 from ..store.faults import passing
 from ..store.lock import FileLock
 from ..store.upgrade import FileUpgrade
@@ -45,13 +45,18 @@ class Opened:
 
 
 @asynccontextmanager
-async def opened(url: str, node: str, *, work: bool, aging: float, lease: float) -> AsyncIterator[Opened]:
+async def opened(
+    url: str, node: str, *, work: bool, aging: float, lease: float, create: bool = True
+) -> AsyncIterator[Opened]:
     """Open the database at *url* for one node; on leaving all is closed, and the lock is free.
 
     A working node brings the tables of an older file up to date, and leaves a copy of the file as it was.
 
+    Args:
+        create: make what is not there, the file and the tables.
+
     Raises:
-        InvalidOption: the URL cannot be used.
+        InvalidOption: the URL cannot be used; or there is no such file, and none is to be made.
         DatabaseInUse: another working node holds the SQLite file.
         SchemaMismatch: the tables are of another version, and not this node's to change.
         StorageUnavailable: the database does not answer.
@@ -61,7 +66,9 @@ async def opened(url: str, node: str, *, work: bool, aging: float, lease: float)
         raise ModeUnavailable("a task system runs on SQLite in this version; its store alone knows PostgreSQL")
     path = file_of(parsed)
     if path:
-        keep_private(path)
+        (keep_private if create else be_there)(path)
+    elif not create:
+        raise InvalidOption("a database in memory belongs to the process that made it; give the URL of a file")
     lock = FileLock(path) if path and work else None
     if lock is not None:
         lock.acquire()
@@ -75,7 +82,7 @@ async def opened(url: str, node: str, *, work: bool, aging: float, lease: float)
         upgrade = FileUpgrade(path, clock.wall()) if path and work else None
         older = upgrade or schema.refuse_older
         recovery = await _prepared(
-            url, database, partial(_prepare, node, clock.wall(), aging, lease, recorder.before, work, older)
+            url, database, partial(_prepare, node, clock.wall(), aging, lease, recorder.before, work, create, older)
         )
         if upgrade is not None and upgrade.copy is not None:
             logger.warning(
@@ -106,6 +113,11 @@ async def _leave(database: Database, node: str) -> None:
             logger.warning("node %s stays in the list until its lease ends: %s", node, error)
 
 
+def public_url(url: str) -> str:
+    """*url* without its passwords, for people."""
+    return shown(url)
+
+
 async def _prepared(url: str, database: Database, operation: partial[Transaction | None]) -> Transaction | None:
     """Run *operation*; wait a while for another process that holds the write lock."""
     give_up_at = trio.current_time() + PATIENCE
@@ -129,9 +141,12 @@ def _prepare(
     lease: float,
     started: frozenset[tuple[int, int]],
     work: bool,
+    create: bool,
     older: schema.Older,
     connection: Connection,
 ) -> Transaction | None:
+    if not create:
+        schema.be_there(connection)
     schema.create(connection, older)
     if not work:
         return None

@@ -40,7 +40,7 @@ from .messages import (
 from .metrics import Meter
 from .monitor import Monitor
 from .node import Node
-from .opening import Opened, opened
+from .opening import Opened, opened, public_url
 from .order import Order
 from .replies import Replies
 from .retry import Retry
@@ -62,6 +62,7 @@ class Plan:
 
     Attributes:
         lanes: slots by name.
+        create: make a database that is not there.
         prepare: makes the row of a request; gets the moment in epoch seconds, and where chance comes from.
     """
 
@@ -75,6 +76,7 @@ class Plan:
     grace: float
     lease: float
     retention: Retention
+    create: bool = True
     limits: Limits = attrs.field(factory=Limits)
     seed: int | None = None
 
@@ -92,7 +94,9 @@ async def running(plan: Plan) -> AsyncIterator[Node]:
         TreeFailed: a fault that restarts did not cure.
     """
     name = node_name()
-    async with opened(plan.url, name, work=plan.work, aging=plan.aging, lease=plan.lease) as database:
+    async with opened(
+        plan.url, name, work=plan.work, aging=plan.aging, lease=plan.lease, create=plan.create
+    ) as database:
         parts = _Parts(plan, name, database)
         limits, hurry = plan.limits, parts.running.hurry.set
         try:
@@ -126,6 +130,7 @@ class _Parts:
         self._replies = Replies(self.clock.wall, self._waiters, lambda: self.storage.handle.hint(LookUp()))
         self.node = Node(
             name=name,
+            database=public_url(plan.url),
             work=plan.work,
             grace=plan.grace,
             clock=self.clock,

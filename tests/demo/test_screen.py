@@ -4,9 +4,9 @@ import io
 
 from rich.console import Console
 
+from actors.core.printable import plain
 from actors.demo.board import Board, Row
 from actors.demo.screen import showing, summarise
-from actors.demo.terminal import plain
 
 EVIL = "\x1b[2J[bold red]x[/]\u202eevil\n"
 

@@ -132,7 +132,7 @@ def test_a_second_demo_in_the_same_run_is_refused_in_one_line(tmp_path: Path) ->
 def test_a_target_that_is_no_plain_url_is_wrong_usage(tmp_path: Path, target: str) -> None:
     done = demo("--work", tmp_path, "--target", target)
     assert done.returncode == 2
-    assert "Error: Invalid value for '--target'" in done.stderr
+    assert "actors: Invalid value for '--target'" in done.stderr
     assert "secret" not in done.stderr
 
 

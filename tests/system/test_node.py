@@ -20,7 +20,8 @@ from tests.system.world import World
 def make(world: World) -> Node:
     """A node whose Storage is a probe."""
     return Node(
-        name="node-1", work=True, grace=1.0, clock=world.clock, chance=world.chance, running=world.running,
+        name="node-1", database="sqlite:///:memory:", work=True, grace=1.0,
+        clock=world.clock, chance=world.chance, running=world.running,
         subscribers=world.subscribers, replies=world.replies, meter=Meter(trio.current_time()), waiters=Waiters(),
         storage=world.storage.handle, intake=Probe("intake").handle,
     )  # fmt: skip

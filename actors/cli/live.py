@@ -1,0 +1,36 @@
+"""Which nodes are alive, and times as people read them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ..core.task import moment
+
+if TYPE_CHECKING:
+    from ..app import TaskSystem
+    from ..desk import NodeInfo
+
+
+async def live_nodes(app: TaskSystem) -> list[NodeInfo]:
+    """The nodes whose lease is not over. One that was killed counts until then: its heartbeat's age tells."""
+    now = moment(app.wall())
+    return [node for node in await app.nodes() if node.lease_until > now]
+
+
+def span(seconds: float) -> str:
+    """A duration in its largest unit: `350 ms`, `42 s`, `5 m`, `3.2 h`, `12 d`."""
+    for least, unit, digits in ((172_800, 86_400, "d"), (7_200, 3_600, "h"), (120, 60, "m")):
+        if seconds >= least:
+            return f"{seconds / unit:.0f} {digits}"
+    return f"{seconds:.0f} s" if seconds >= 1 or seconds <= 0 else f"{1000 * seconds:.0f} ms"
+
+
+def age(then: datetime, now: datetime) -> str:
+    """How long ago *then* was; nothing is younger than 0 s, whatever the clocks say."""
+    return span(max(0.0, (now - then).total_seconds()))
+
+
+def clock(time: datetime | None) -> str:
+    """A time to the millisecond, UTC."""
+    return "–" if time is None else f"{time:%Y-%m-%d %H:%M:%S}.{time.microsecond // 1000:03d} UTC"
