@@ -3,39 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from datetime import datetime
-from typing import TYPE_CHECKING
 
-import attrs
 import click
 
-from ..core.errors import ActorsError, did_you_mean
 from ..core.printable import plain
-from ..core.task import WAITING, moment
-from ..settings import DEFAULT_URL, Settings, variable
 from . import json_text
-from .live import age, live_nodes
+from .findings import BAD, application_finding, database_findings, default_url, settings_findings
 from .loading import app_name as named
-from .loading import load
-from .nodes import part
-from .opening import beside, look_options
+from .opening import look_options
 from .terminal import say
-
-if TYPE_CHECKING:
-    from ..app import TaskSystem
-    from ..desk import NodeInfo
-
-OK, NOTE, BAD = "ok", "note", "bad"
-
-
-@attrs.frozen
-class Finding:
-    """What was looked at, how it is, and in words why."""
-
-    subject: str
-    verdict: str
-    text: str
 
 
 @click.command()
@@ -44,129 +20,27 @@ class Finding:
 def check(app_name: tuple[str, str] | None, database: str | None, as_json: bool) -> None:
     """Check settings, application and database.
 
-    The settings are those in the environment; every bad variable is named. The database has to be there, to answer, to take writes, and to have tables of this
-    version; then it is told who works on it, and which tasks wait for a type that neither MODULE:APP nor a live node
-    declares. Nothing is made or changed.
+    The settings are those in the environment; every bad variable is named. The database has to be there, to answer,
+    to take writes, and to have tables of this version; then it is told who works on it, and which tasks wait for a
+    type that neither MODULE:APP nor a live node declares. Nothing is made or changed.
 
     \b
     Examples:
       actors check
       actors check service.tasks:app
-      actors check service.tasks:app --database sqlite:////var/lib/service/tasks.db --json
+      actors check service.tasks:app --database sqlite:///tasks.db --json
 
     Exit code 1 if something is bad.
     """
     findings = list(settings_findings(os.environ))
     app = None
     if app_name is not None:
-        app, finding = _application(app_name)
+        app, finding = application_finding(app_name)
         findings.append(finding)
-    findings += _database_findings(database or _default_url(app), None if app is None else app.task_types)
+    findings += database_findings(database or default_url(app), None if app is None else app.task_types)
     if as_json:
         say(json_text.array(findings))
     else:
         say("\n".join(f"{finding.verdict:<5} {finding.subject:<9} {plain(finding.text)}" for finding in findings))
     if any(finding.verdict == BAD for finding in findings):
         raise click.exceptions.Exit(1)
-
-
-def settings_findings(environ: Mapping[str, str]) -> Iterator[Finding]:
-    """What is wrong with each variable by itself; one finding if nothing is."""
-    known = [variable(field.name) for field in attrs.fields(Settings)]
-    given = [name for name in known if environ.get(name, "") != ""]
-    bad = False
-    for name in given:
-        try:
-            Settings.from_environment({name: environ[name]})
-        except ActorsError as error:
-            bad = True
-            yield Finding("settings", BAD, str(error))
-    for name in sorted(set(environ) - set(known)):
-        if name.startswith("TASK_") and (hint := did_you_mean(name, known)):
-            yield Finding("settings", NOTE, f"{name} is no setting{hint}")
-    if not bad:
-        yield Finding("settings", OK, f"{', '.join(given)} read" if given else "all at their defaults")
-
-
-def _application(name: tuple[str, str]) -> tuple[TaskSystem | None, Finding]:
-    try:
-        app = load(name)
-    except (click.ClickException, ActorsError) as error:
-        words = error.message if isinstance(error, click.ClickException) else str(error)
-        return None, Finding("app", BAD, words)
-    types = app.task_types
-    if not types:
-        return app, Finding("app", BAD, f"{':'.join(name)} has no task declared; import what declares them")
-    return app, Finding("app", OK, f"{':'.join(name)} declares {', '.join(types)}")
-
-
-def _default_url(app: TaskSystem | None) -> str:
-    if app is not None:
-        return app.database_url
-    return os.environ.get("DATABASE_URL") or DEFAULT_URL
-
-
-def _database_findings(url: str, declared: list[str] | None) -> Iterator[Finding]:
-    """What is to be said of the database; *declared* are the application's task types, None without one."""
-    from .. import schema
-
-    try:
-        versions = schema.check(url)
-        if versions.found is None:
-            verdict = BAD if declared is None else NOTE
-            yield Finding("database", verdict, f"{versions.database} is not there yet; a node or a submit makes it")
-            return
-        if versions.due:
-            words = f"its tables are of version {versions.found}, not {versions.newest}; run: actors migrate"
-            yield Finding("database", BAD, f"{versions.database}: {words}")
-            return
-        seen = beside(url, _survey, Settings())
-    except ActorsError as error:
-        yield Finding("database", BAD, str(error))
-        return
-    words = f"answers and takes writes; its tables are of version {versions.found}"
-    yield Finding("database", OK, f"{versions.database} {words}")
-    yield from _node_findings(seen)
-    yield from _waiting_findings(seen, declared)
-
-
-@attrs.frozen
-class Survey:
-    """What was found in a database: the live nodes, and how many tasks of each type wait."""
-
-    now: datetime
-    nodes: list[NodeInfo]
-    waiting: Mapping[str, int]
-
-
-async def _survey(app: TaskSystem) -> Survey:
-    waiting = {
-        task_type: sum([await app.count(task_type=task_type, status=status) for status in WAITING])
-        for task_type in (await app.statistics()).by_type
-    }
-    return Survey(moment(app.wall()), await live_nodes(app), waiting)
-
-
-def _node_findings(seen: Survey) -> Iterator[Finding]:
-    for node in seen.nodes:
-        yield Finding("node", OK, f"{node.name} works here; last heard of {age(node.heartbeat_at, seen.now)} ago")
-    if not seen.nodes:
-        yield Finding("node", NOTE, "no node works here")
-
-
-def _waiting_findings(seen: Survey, declared: list[str] | None) -> Iterator[Finding]:
-    """Tasks that nobody would start. Whoever looks without an application and a live node cannot know."""
-    known = {*(declared or []), *(name for node in seen.nodes for name in _types(node))}
-    if declared is None and not seen.nodes:
-        yield Finding("waiting", NOTE, f"{sum(seen.waiting.values())} tasks wait; give MODULE:APP to see for whom")
-        return
-    unknown = {name: count for name, count in seen.waiting.items() if count and name not in known}
-    for name, count in unknown.items():
-        yield Finding("waiting", NOTE, f"{count} of type {name!r}, which nobody declares{did_you_mean(name, known)}")
-    if not unknown:
-        yield Finding("waiting", OK, f"{sum(seen.waiting.values())} tasks wait, all of types that somebody declares")
-
-
-def _types(node: NodeInfo) -> list[str]:
-    types = part(node.snapshot).get("task_types")
-    return [name for name in types if isinstance(name, str)] if isinstance(types, list) else []

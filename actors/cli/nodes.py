@@ -52,7 +52,8 @@ def nodes(database: str | None, as_json: bool) -> None:
 def tree(database: str | None, as_json: bool) -> None:
     """Show the supervision tree of each live node.
 
-    That is its actors, their mailboxes, restarts and last errors. Each node stores a snapshot of itself every two seconds; the age of what is shown stands beside it.
+    That is its actors, their mailboxes, restarts and last errors. Each node stores a snapshot of itself every two
+    seconds; the age of what is shown stands beside it.
 
     \b
     Examples:

@@ -28,7 +28,8 @@ def retry(
 ) -> None:  # fmt: skip
     """Have tasks that have ended begin anew.
 
-    Their retries count from 0 again. A TIME is one in ISO format (UTC, if it names no zone), or how long ago it was: 15m, 2h, 7d.
+    Their retries count from 0 again. A TIME is one in ISO format (UTC, if it names no zone), or how long ago it was:
+    15m, 2h, 7d.
 
     \b
     Examples:

@@ -29,8 +29,8 @@ _NAME = 14
 def show(task_id: str, database: str | None, as_json: bool) -> None:
     """Show all that is known of a task.
 
-    Payload, result, progress, attempts, errors with their tracebacks. The whole ID is needed, as `actors list` and `actors submit` print it. Times are UTC. An attempt that simply
-    succeeded leaves no record of its own.
+    Payload, result, progress, attempts, errors with their tracebacks. The whole ID is needed, as `actors list` and
+    `actors submit` print it. Times are UTC. An attempt that simply succeeded leaves no record of its own.
 
     \b
     Examples:

@@ -24,7 +24,8 @@ _NAME = 12
 def stats(database: str | None, as_json: bool) -> None:
     """Show how many tasks there are, and how they end.
 
-    By state and type; how long they take, and what goes wrong. The figures are counters that the nodes keep, so that this is quick on any number of tasks.
+    By state and type; how long they take, and what goes wrong. The figures are counters that the nodes keep, so that
+    this is quick on any number of tasks.
 
     \b
     Examples:

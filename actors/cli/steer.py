@@ -27,7 +27,8 @@ def cancel(task_ids: tuple[str, ...], database: str | None, as_json: bool) -> No
     \b
     Examples:
       actors cancel 01890a5d-ac96-774b-bcce-b302099a8057
-      actors cancel 01890a5d-ac96-774b-bcce-b302099a8057 01890a5d-ac97-7f1c-8a2e-0d9b3c1f5e6a --json
+      actors cancel 01890a5d-ac96-774b-bcce-b302099a8057 --database sqlite:///a.db
+      actors cancel $(actors list --type mirror --json | jq -r '.[].task_id')
 
     Exit code 1 if one of them is not stored, or had ended before.
     """
@@ -76,7 +77,8 @@ def cleanup(
 ) -> None:
     """Delete tasks that ended long ago.
 
-    It does not ask, and says how many there were. Cancelled tasks go with the completed, timed out ones with the failed. A node does this by itself, once an hour.
+    It does not ask, and says how many there were. Cancelled tasks go with the completed, timed out ones with the
+    failed. A node does this by itself, once an hour.
 
     \b
     Examples:

@@ -53,8 +53,8 @@ def submit(
     Examples:
       actors submit service.tasks:app greet '{"name": "trio"}'
       actors submit service.tasks:app greet '{"name": "trio"}' --wait
-      actors submit service.tasks:app mirror - --priority high --key nightly < mirror.json
-      actors submit service.tasks:app report --delay 2h --expires 1d --timeout 10m
+      actors submit service.tasks:app mirror - --priority high < mirror.json
+      actors submit service.tasks:app report --key nightly --delay 2h --expires 1d
 
     With --wait, exit code 1 if the task does not complete; Ctrl-C ends the waiting (130), and the task goes on.
     """

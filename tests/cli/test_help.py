@@ -1,0 +1,92 @@
+"""The help texts: each command's has examples, and they are ones that the command takes."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import click
+import pytest
+
+from actors.cli import COMMANDS
+from actors.cli.entry import cli
+from tests.cli.world import actors, environment, program
+
+EXAMPLE_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
+OWN = sorted(set(COMMANDS) - {"demo"})
+
+
+def examples(name: str) -> list[str]:
+    """The lines below "Examples:" in the help of a command."""
+    _, _, rest = actors(name, "--help").fine.out.partition("  Examples:\n")
+    lines = rest.split("\n\n")[0].splitlines()
+    return [line.strip() for line in lines]
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_each_command_has_examples_of_itself(name: str) -> None:
+    assert examples(name)
+    assert all(line.startswith(f"actors {name}") for line in examples(name))
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_what_the_examples_say_is_understood(name: str) -> None:
+    for line in examples(name):
+        alone = re.sub(r"\$\(.*\)", EXAMPLE_ID, line).partition(" | ")[0].replace(" - ", " {} ").partition(" < ")[0]
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        assert command.make_context(name, shlex.split(alone)[2:])
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_each_command_is_summed_up_in_one_line_of_the_list(name: str) -> None:
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    if name != "demo":
+        assert not command.get_short_help_str(limit=70).endswith("...")
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_no_line_of_help_is_wider_than_a_terminal(name: str) -> None:
+    assert max(map(len, actors(name, "--help").fine.out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", sorted(set(OWN) - {"work", "submit", "migrate"}))
+def test_what_looks_or_steers_takes_json_and_database(name: str) -> None:
+    shown = actors(name, "--help").fine.out
+    assert "--json" in shown
+    assert "--database URL" in shown
+
+
+def test_the_commands_load_without_trio_and_a_database(tmp_path: Path) -> None:
+    loaded = (
+        "import sys; from actors.cli.entry import cli; import click\n"
+        f"for name in {OWN!r}: cli.get_command(click.Context(cli), name)\n"
+        "print(sorted({'trio', 'sqlalchemy', 'rich'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [program()[0], "-c", loaded], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
+def complete(words: str, current: int) -> list[str]:
+    """What the shell is offered for the word number *current*."""
+    more = {"_ACTORS_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(current)}
+    done = subprocess.run(program(), env=environment(**more), capture_output=True, text=True, check=True)
+    return [line.partition(",")[2] for line in done.stdout.splitlines()]
+
+
+def test_the_shell_completes_commands_and_states() -> None:
+    assert complete("actors re", 1) == ["resume", "retry"]
+    assert complete("actors list --status c", 3) == ["completed", "cancelled"]
+    assert "--created-after" in complete("actors list --cr", 2)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_there_is_a_completion_script_for_each_shell(shell: str) -> None:
+    more = environment(_ACTORS_COMPLETE=f"{shell}_source")
+    done = subprocess.run(program(), env=more, capture_output=True, text=True, check=True)
+    assert "_ACTORS_COMPLETE" in done.stdout

@@ -1,0 +1,196 @@
+"""Beside a live node: what is seen of it, and what it does when it is steered."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_work import status, wait_for
+from tests.cli.world import Ended, Node, Terminal, actors, program
+from tests.whole.process import poll
+
+
+@pytest.fixture
+def node(start: Callable[..., Node]) -> Node:
+    return start("--grace", "0.2")
+
+
+# submit --wait
+
+
+def test_the_result_of_a_task_that_is_waited_for_is_printed_as_json(node: Node) -> None:
+    ended = actors("submit", "service:app", "greet", '{"name": "ü"}', "--wait")
+    assert (ended.code, ended.out) == (0, '"hello \\u00fc"\n')
+    assert ended.err.startswith("actors: task ")
+    assert ended.err.endswith(" is stored\n")
+
+
+def test_with_json_the_whole_task_is_printed(node: Node) -> None:
+    ended = actors("submit", "service:app", "greet", "--wait", "--json")
+    assert ended.code == 0
+    assert '"result_data": "hello trio"' in ended.out
+
+
+def test_a_task_that_failed_is_an_error_in_one_line(node: Node) -> None:
+    ended = actors("submit", "service:app", "fail", '{"text": "\\u001b[31mred"}', "--wait")
+    assert (ended.code, ended.out) == (1, "")
+    _, error = ended.err.splitlines()
+    assert error.endswith(r"('fail') failed: ValueError: \x1b[31mred")
+
+
+def test_debug_shows_the_traceback_of_the_handler(node: Node) -> None:
+    ended = actors("--debug", "submit", "service:app", "fail", '{"text": "\\u001b[31mred"}', "--wait", "--json")
+    assert ended.code == 1
+    assert '"status": "failed"' in ended.out
+    assert "in fail\n" in ended.err
+    assert "\\x1b[31mred" in ended.err
+    assert "\x1b" not in ended.err
+
+
+def test_ctrl_c_ends_the_waiting_and_the_task_goes_on(node: Node, open_terminal: Callable[..., Terminal]) -> None:
+    terminal = open_terminal(program("submit", "service:app", "endless", "--wait"))
+    shown = terminal.until("is stored")
+    task_id = shown.split()[2]
+    wait_for(task_id, "running")
+    terminal.type("\x03")
+    assert terminal.wait() == 130
+    assert f"task {task_id} goes on; nobody waits for it any more" in terminal.shown
+    assert "Traceback" not in terminal.shown
+    assert status(task_id) == "running"
+
+
+def test_without_a_node_it_says_so_and_waits(folder: Path, open_terminal: Callable[..., Terminal]) -> None:
+    terminal = open_terminal(program("submit", "service:app", "greet", "--wait"))
+    terminal.until("actors: no node works on this database now; the task waits for one")
+    node = Node(folder)
+    try:
+        assert terminal.wait() == 0
+        assert terminal.shown.endswith('"hello trio"\n')
+    finally:
+        node.end()
+
+
+# tree and nodes
+
+
+def test_the_tree_shows_each_actor_and_the_age_of_what_is_shown(node: Node) -> None:
+    shown = poll_for("tree", "storage")
+    head, lanes, columns, *rows = shown.out.splitlines()
+    assert " as it was " in head
+    assert "coroutine 0 of 1000 run" in lanes
+    assert columns.split()[:3] == ["actor", "state", "waiting"]
+    assert [row.split()[0] for row in rows] == [
+        "storage", "monitor", "timeout", "retry", "worker:coroutine", "worker:thread", "scheduler", "intake",
+    ]  # fmt: skip
+    assert all(row.split()[1] == "running" for row in rows)
+
+
+def poll_for(command: str, word: str) -> Ended:
+    poll(lambda: word in actors(command).fine.out)
+    return actors(command).fine
+
+
+def test_tree_and_nodes_as_json_have_the_snapshot(node: Node) -> None:
+    poll_for("tree", "storage")
+    for command in ("tree", "nodes"):
+        (found,) = actors(command, "--json").json
+        assert found["working"] is True
+        assert 0 <= found["heartbeat_age_seconds"] < 10
+        assert found["snapshot"]["mailboxes"]["storage"]["state"] == "running"
+        assert found["snapshot"]["task_types"] == ["endless", "fail", "greet", "stubborn"]
+
+
+def test_the_nodes_are_listed(node: Node, submit: Callable[..., str]) -> None:
+    submit("endless")
+    poll(lambda: actors("nodes").fine.out.split()[-2:-1] == ["1"])
+    head, row = actors("nodes").fine.out.splitlines()
+    assert head.split() == ["node", "started", "heartbeat", "running", "version"]
+    assert "ago" in row
+
+
+@pytest.mark.parametrize("command", ["tree", "nodes"])
+def test_a_node_that_has_stopped_is_not_shown(command: str, node: Node) -> None:
+    node.signal(signal.SIGTERM)
+    assert node.wait() == 0
+    assert actors(command).fine.out == "no live node\n"
+    assert actors(command, "--json").json == []
+
+
+# steering
+
+
+def test_a_running_task_is_cancelled(node: Node, submit: Callable[..., str]) -> None:
+    task_id = submit("endless")
+    wait_for(task_id, "running")
+    assert actors("cancel", task_id).fine.out == f"{task_id} is cancelled\n"
+    wait_for(task_id, "cancelled")
+
+
+def test_a_paused_type_does_not_start_until_it_is_resumed(node: Node, submit: Callable[..., str]) -> None:
+    assert actors("pause", "--type", "greet").fine.out == "paused task type 'greet' on every node\n"
+    task_id = submit("greet")
+    ended = actors("submit", "service:app", "fail", '{"text": "x"}', "--wait")
+    assert ended.code == 1
+    assert status(task_id) == "pending"
+    assert actors("resume", "--type", "greet", "--json").json == {"resumed": {"task_type": "greet"}}
+    wait_for(task_id, "completed")
+
+
+def test_a_failed_task_is_retried(node: Node, submit: Callable[..., str]) -> None:
+    task_id = submit("fail", '{"text": "x"}')
+    wait_for(task_id, "failed")
+    assert actors("retry", task_id).fine.out == f"{task_id} begins anew\n"
+    poll(lambda: actors("show", task_id, "--json").json["attempt"] == 2)
+    wait_for(task_id, "failed")
+    assert actors("retry", "--failed", "--type", "fail").fine.out == "1 task begins anew\n"
+
+
+def test_progress_and_age_of_a_running_task_are_listed(node: Node, submit: Callable[..., str]) -> None:
+    submit("endless")
+    poll(lambda: "40% parsing" in actors("list", "--status", "running").fine.out)
+
+
+def test_statistics_count_what_has_ended(node: Node, submit: Callable[..., str]) -> None:
+    wait_for(submit("greet"), "completed")
+    wait_for(submit("fail", '{"text": "x"}'), "failed")
+    shown = actors("stats").fine.out
+    assert "success     50.00 % of 2" in shown
+    assert "  1  ValueError\n" in shown
+    found = actors("stats", "--json").json
+    assert found["by_status"]["completed"] == 1
+    assert "uptime_seconds" not in found
+
+
+# the terminal
+
+
+def test_on_a_terminal_lines_fit_and_states_have_colours(
+    node: Node, open_terminal: Callable[..., Terminal], submit: Callable[..., str]
+) -> None:
+    wait_for(submit("fail", f'{{"text": "{"x" * 200}"}}'), "failed")
+    terminal = open_terminal(program("list"), columns=72)
+    assert terminal.wait() == 0
+    assert "\x1b[31mfailed\x1b[0m" in terminal.shown
+    lines = terminal.shown.replace("\x1b[31m", "").replace("\x1b[0m", "").splitlines()
+    assert max(map(len, lines)) <= 72
+    assert lines[1].endswith("…")
+
+
+def test_without_colours_when_told_so(
+    folder: Path, submit: Callable[..., str], open_terminal: Callable[..., Terminal]
+) -> None:
+    actors("cancel", submit("greet"))
+    terminal = open_terminal(program("list"), NO_COLOR="1")
+    assert terminal.wait() == 0
+    assert "cancelled" in terminal.shown
+    assert "\x1b" not in terminal.shown
+
+
+def test_in_a_pipe_nothing_is_cut_and_nothing_coloured(folder: Path, submit: Callable[..., str]) -> None:
+    actors("cancel", submit("greet", "{}", "--key", "k" * 150))
+    shown = actors("list").fine.out
+    assert "k" * 150 in shown
+    assert "\x1b" not in shown

@@ -1,0 +1,132 @@
+"""`actors work`: a node in a process of its own, and how it is stopped."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import actors as package
+from tests.cli.world import HOSTILE, Node, Terminal, actors, program
+from tests.whole.process import poll
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+
+
+def status(task_id: str) -> str:
+    found: str = actors("show", task_id, "--json").json["status"]
+    return found
+
+
+def wait_for(task_id: str, wanted: str) -> None:
+    poll(lambda: status(task_id) == wanted)
+
+
+def test_a_node_says_what_it_is_and_works(folder: Path, submit: Callable[..., str]) -> None:
+    before = submit("greet")
+    node = Node(folder)
+    try:
+        assert node.line("works on").startswith(f"actors {package.__version__} works on sqlite:///actors.db as ")
+        assert "coroutine 1000" in (said := node.line("task types"))
+        assert said.endswith("task types: endless, fail, greet, stubborn\n")
+        wait_for(before, "completed")
+    finally:
+        node.end()
+
+
+def test_passwords_are_not_shown(folder: Path) -> None:
+    ended = actors("work", "service:app", "--database", "sqlite:///actors.db?password=secret")
+    ended.refused("password=***")
+    assert "secret" not in ended.err
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_stops_an_idle_node_in_order(number: signal.Signals, start: Callable[..., Node]) -> None:
+    node = start()
+    node.signal(number)
+    assert node.line("stopping") == f"{number.name}: stopping in order; no task runs\n"
+    assert node.line("stopped") == "stopped\n"
+    assert node.wait() == 0
+    assert node.log() == ""
+
+
+def test_a_stop_leaves_the_grace_time_to_what_runs(start: Callable[..., Node], submit: Callable[..., str]) -> None:
+    node = start("--grace", "0.2s")
+    task_id = submit("stubborn")
+    wait_for(task_id, "running")
+    node.signal(signal.SIGTERM)
+    assert "1 running task has 0.2 s to end; again ends that time" in node.line("stopping")
+    assert node.wait() == 0
+    assert status(task_id) == "pending"
+
+
+@pytest.mark.parametrize("second", SIGNALS)
+def test_a_second_signal_ends_the_grace_time(
+    second: signal.Signals, start: Callable[..., Node], submit: Callable[..., str]
+) -> None:
+    node = start("--grace", "1h")
+    task_id = submit("stubborn")
+    wait_for(task_id, "running")
+    node.signal(signal.SIGINT)
+    node.line("1 running task has 3600 s to end")
+    node.signal(second)
+    node.line("the grace time is over")
+    assert node.wait() == 0
+    assert status(task_id) == "pending"
+
+
+def test_the_settings_grace_time_is_the_default(start: Callable[..., Node], submit: Callable[..., str]) -> None:
+    node = start(TASK_GRACE_SECONDS="0.1")
+    wait_for(submit("stubborn"), "running")
+    node.signal(signal.SIGTERM)
+    assert "0.1 s to end" in node.line("stopping")
+    assert node.wait() == 0
+
+
+def test_ctrl_c_on_a_terminal_stops_it(open_terminal: Callable[..., Terminal], folder: Path) -> None:
+    terminal = open_terminal(program("work", "service:app"))
+    terminal.until("task types")
+    terminal.type("\x03")
+    terminal.until("SIGINT: stopping in order; no task runs")
+    assert terminal.wait() == 0
+    assert terminal.shown.endswith("stopped\n")
+    assert "Traceback" not in terminal.shown
+
+
+def test_another_database_can_be_named(start: Callable[..., Node], folder: Path) -> None:
+    start("--database", "sqlite:///other.db")
+    assert (folder / "other.db").exists()
+    assert not (folder / "actors.db").exists()
+
+
+def test_a_second_node_on_the_file_is_refused(start: Callable[..., Node]) -> None:
+    start()
+    actors("work", "service:app").refused("actors.db' is in use by the working node with process id ")
+
+
+def test_what_tasks_bring_into_the_log_is_harmless(start: Callable[..., Node], submit: Callable[..., str]) -> None:
+    node = start()
+    wait_for(submit("fail", '{"text": "\\u001b[31mred\\r\\n\\u202eforged line"}'), "failed")
+    node.signal(signal.SIGTERM)
+    assert node.wait() == 0
+    assert r"INFO    service: it fails: \x1b[31mred\r\n\u202eforged line" in node.log()
+    assert all(line.isprintable() for line in node.log().split("\n")), HOSTILE
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("service:empty", "service:empty has no task declared; import what declares them in its module"),
+        ("servic:app", "no module named 'servic' is found"),
+        ("service:ap", "did you mean"),
+    ],
+)
+def test_what_cannot_be_worked_on_is_an_error_in_one_line(name: str, words: str, folder: Path) -> None:
+    actors("work", name).refused(words)
+    assert not (folder / "actors.db").exists()
+
+
+def test_a_database_that_cannot_be_made_is_an_error_in_one_line(folder: Path) -> None:
+    actors("work", "service:app", "--database", "sqlite:////no/such/folder/x.db").refused("cannot be made")
