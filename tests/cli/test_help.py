@@ -37,7 +37,7 @@ def test_what_the_examples_say_is_understood(name: str) -> None:
         alone = re.sub(r"\$\(.*\)", EXAMPLE_ID, line).partition(" | ")[0].replace(" - ", " {} ").partition(" < ")[0]
         command = cli.get_command(click.Context(cli), name)
         assert command is not None
-        assert command.make_context(name, shlex.split(alone)[2:])
+        assert command.make_context(name, shlex.split(alone)[2:]).params
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
