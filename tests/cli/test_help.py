@@ -34,7 +34,7 @@ def test_each_command_has_examples_of_itself(name: str) -> None:
 @pytest.mark.parametrize("name", OWN)
 def test_what_the_examples_say_is_understood(name: str) -> None:
     for line in examples(name):
-        alone = re.sub(r"\$\(.*\)", EXAMPLE_ID, line).partition(" | ")[0].replace(" - ", " {} ").partition(" < ")[0]
+        alone = re.split(r" [|<>] ", re.sub(r"\$\(.*\)", EXAMPLE_ID, line))[0].replace(" - ", " {} ")
         command = cli.get_command(click.Context(cli), name)
         assert command is not None
         assert command.make_context(name, shlex.split(alone)[2:]).params
