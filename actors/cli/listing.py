@@ -13,7 +13,7 @@ from .live import age, span
 from .opening import beside, look_options
 from .terminal import say, table, terminal_width
 
-_HEAD = ("id", "status", "type", "age", "attempt", "note")
+_HEAD = ("id", "status", "type", "age", "try", "note")
 _LONGEST_NOTE = 200
 
 
@@ -60,9 +60,8 @@ async def _page(app: Any, **given: Any) -> tuple[list[Task], datetime]:
 
 
 def _row(task: Task, now: datetime) -> list[str]:
-    attempt = f"{task.attempt}" if not task.retry_count else f"{task.attempt} (retry {task.retry_count})"
     note = "; ".join(_notes(task, now))[:_LONGEST_NOTE]
-    return [task.task_id, task.status.value, task.task_type, age(task.created_at, now), attempt, note]
+    return [task.task_id, task.status.value, task.task_type, age(task.created_at, now), str(task.attempt), note]
 
 
 def _notes(task: Task, now: datetime) -> list[str]:

@@ -19,11 +19,11 @@ async def live_nodes(app: TaskSystem) -> list[NodeInfo]:
 
 
 def span(seconds: float) -> str:
-    """A duration in its largest unit: `350 ms`, `42 s`, `5 m`, `3.2 h`, `12 d`."""
-    for least, unit, digits in ((172_800, 86_400, "d"), (7_200, 3_600, "h"), (120, 60, "m")):
-        if seconds >= least:
-            return f"{seconds / unit:.0f} {digits}"
-    return f"{seconds:.0f} s" if seconds >= 1 or seconds <= 0 else f"{1000 * seconds:.0f} ms"
+    """A duration in whole units, the largest of which there are two: `42 s`, `119 s`, `5 m`, `3 h`, `12 d`."""
+    for unit, name in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds:.0f} s"
 
 
 def age(then: datetime, now: datetime) -> str:

@@ -25,6 +25,7 @@ _COLOURS = {
     "cancelled": "magenta",
 }
 GAP = "  "
+_COMFORT, _REMARK, _LEAST = 20, 6, 4  # cells that a column keeps while others can still give way
 
 
 def say_nothing_raw() -> None:
@@ -68,9 +69,9 @@ def terminal_width() -> int | None:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
-    """Lines with aligned columns. Values are escaped here, and cut to *width* in all, the widest first.
+    """Lines with aligned columns. Values are escaped here, and cut to *width* in all, see `_narrowed`.
 
-    A column named `status` is coloured. The first column gives way last: it names the row.
+    A column named `status` is coloured.
     """
     cells = [list(head), *([plain(value) for value in row] for row in rows)]
     widths = [max(map(cells_of, column)) for column in zip(*cells, strict=True)]
@@ -81,16 +82,19 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int | None)
 
 
 def _narrowed(widths: list[int], room: int) -> list[int]:
-    """*widths* with what is too much for *room* taken from the widest, one cell at a time; at least 1 each."""
-    narrowed = list(widths)
-    while sum(narrowed) > room and max(narrowed) > 1:
-        later = max(range(1, len(narrowed)), key=narrowed.__getitem__, default=0)
-        narrowed[later if narrowed[later] > _LEAST else narrowed.index(max(narrowed))] -= 1
+    """*widths* with what is too much for *room* taken away, cell by cell.
+
+    From the widest first, down to a comfortable width; then from the last column, which only adds a remark; then from
+    the widest again. The first one, by which the row is known, comes last.
+    """
+    narrowed, rest = list(widths), list(range(1, len(widths)))
+    for columns, least in ((rest, _COMFORT), (rest[-1:], _REMARK), (rest, _LEAST), (range(len(widths)), 1)):
+        while sum(narrowed) > room and columns:
+            widest = max(columns, key=narrowed.__getitem__)
+            if narrowed[widest] <= least:
+                break
+            narrowed[widest] -= 1
     return narrowed
-
-
-_LEAST = 4
-"""Cells that a column keeps while the first one can still give way."""
 
 
 def _line(row: Sequence[str], widths: Sequence[int], status: int | None) -> str:

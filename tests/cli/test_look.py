@@ -74,7 +74,7 @@ def test_a_bad_setting_is_named(submit: Callable[..., str], monkeypatch: pytest.
 def test_a_list_shows_each_task_in_a_line(submit: Callable[..., str]) -> None:
     first, second = submit("greet"), submit("fail", '{"text": "x"}', "--key", "k")
     head, *rows = actors("list").fine.out.splitlines()
-    assert head.split() == ["id", "status", "type", "age", "attempt", "note"]
+    assert head.split() == ["id", "status", "type", "age", "try", "note"]
     assert [row.split()[:3] for row in rows] == [[second, "pending", "fail"], [first, "pending", "greet"]]
     assert rows[0].endswith("key k")
 
