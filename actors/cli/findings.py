@@ -11,16 +11,15 @@ import attrs
 import click
 
 from ..core.errors import ActorsError, did_you_mean
+from ..core.node import NodeInfo
 from ..core.task import WAITING, moment
 from ..settings import DEFAULT_URL, Settings, variable
-from .live import age, live_nodes
 from .loading import load
-from .nodes import part
 from .opening import beside
+from .times import age
 
 if TYPE_CHECKING:
     from ..app import TaskSystem
-    from ..desk import NodeInfo
 
 OK, NOTE, BAD = "ok", "note", "bad"
 
@@ -108,7 +107,8 @@ async def _survey(app: TaskSystem) -> Survey:
         task_type: sum([await app.count(task_type=task_type, status=status) for status in WAITING])
         for task_type in (await app.statistics()).by_type
     }
-    return Survey(moment(app.wall()), await live_nodes(app), waiting)
+    live = [node for node in await app.nodes() if node.alive]
+    return Survey(moment(app.wall()), live, waiting)
 
 
 def _node_findings(seen: Survey) -> Iterator[Finding]:
@@ -132,5 +132,5 @@ def _waiting_findings(seen: Survey, declared: list[str] | None) -> Iterator[Find
 
 
 def _types(node: NodeInfo) -> list[str]:
-    types = part(node.snapshot).get("task_types")
+    types = node.snapshot.get("task_types")
     return [name for name in types if isinstance(name, str)] if isinstance(types, list) else []

@@ -9,9 +9,9 @@ import click
 
 from ..core.task import Task, TaskStatus, moment
 from . import json_text, values
-from .live import age, span
 from .opening import beside, look_options
 from .terminal import say, table, terminal_width
+from .times import age, span
 
 _HEAD = ("id", "status", "type", "age", "try", "note")
 _LONGEST_NOTE = 200

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
 
+from ..core.node import NodeInfo
 from ..core.printable import plain
 from ..core.task import moment
 from . import json_text
-from .live import age, live_nodes
 from .opening import beside, look_options
 from .terminal import say, table, terminal_width
+from .times import age
 
 if TYPE_CHECKING:
     from ..app import TaskSystem
-    from ..desk import NodeInfo
 
 NOBODY = "no live node"
 
@@ -26,10 +26,11 @@ NOBODY = "no live node"
 @click.command()
 @look_options
 def nodes(database: str | None, as_json: bool) -> None:
-    """List the live nodes on a database.
+    """List the nodes on a database.
 
-    A node is one process that runs a task system; those that only submit or look are not listed. One that was killed
-    is listed until its lease is over (15 s, unless TASK_LEASE_SECONDS says otherwise): its heartbeat's age tells.
+    A node is a process that works on tasks; those that only submit or look are not listed, nor are those that have
+    stopped in order. One that was killed counts as live until its lease is over (15 s, or TASK_LEASE_SECONDS): its
+    heartbeat's age tells. It is then listed as dead until another node starts.
 
     \b
     Examples:
@@ -40,7 +41,7 @@ def nodes(database: str | None, as_json: bool) -> None:
     if as_json:
         say(json_text.array([_bare(node, now) for node in found]))
     elif found:
-        head = ("node", "started", "heartbeat", "running", "version")
+        head = ("node", "state", "started", "heartbeat", "running", "version")
         rows = [_row(node, now) for node in found]
         say("\n".join(table(head, rows, terminal_width())))
     else:
@@ -61,14 +62,15 @@ def tree(database: str | None, as_json: bool) -> None:
       actors tree --json | jq '.[].snapshot.mailboxes'
     """
     found, now = beside(database, _look)
+    live = [node for node in found if node.alive]
     if as_json:
-        say(json_text.array([_bare(node, now) for node in found]))
+        say(json_text.array([_bare(node, now) for node in live]))
     else:
-        say("\n".join(line for node in found for line in _tree(node, now)) or NOBODY)
+        say("\n".join(line for node in live for line in _tree(node, now)) or NOBODY)
 
 
-async def _look(app: TaskSystem) -> tuple[list[NodeInfo], datetime]:
-    return await live_nodes(app), moment(app.wall())
+async def _look(app: TaskSystem) -> tuple[Sequence[NodeInfo], datetime]:
+    return await app.nodes(), moment(app.wall())
 
 
 def _bare(node: NodeInfo, now: datetime) -> dict[str, Any]:
@@ -77,14 +79,15 @@ def _bare(node: NodeInfo, now: datetime) -> dict[str, Any]:
 
 
 def _row(node: NodeInfo, now: datetime) -> list[str]:
-    said = part(node.snapshot)
-    figures = [str(said.get(name, "?")) for name in ("running_tasks", "version")]
-    return [node.name, f"{age(node.started_at, now)} ago", f"{age(node.heartbeat_at, now)} ago", *figures]
+    figures = [str(node.snapshot.get(name, "?")) for name in ("running_tasks", "version")]
+    times = [f"{age(time, now)} ago" for time in (node.started_at, node.heartbeat_at)]
+    return [node.name, "live" if node.alive else "dead", *times, *figures]
 
 
 def _tree(node: NodeInfo, now: datetime) -> Iterator[str]:
-    said = part(node.snapshot)
-    yield f"{plain(node.name)}  {_age_of(said, now)}"
+    said = node.snapshot
+    when = "nothing told yet" if node.described_at is None else f"as it was {age(node.described_at, now)} ago"
+    yield f"{plain(node.name)}  {when}"
     lanes = part(said.get("lanes"))
     if lanes:
         yield "  lanes: " + ", ".join(f"{plain(name)} {_lane(part(lane))}" for name, lane in lanes.items())
@@ -92,11 +95,6 @@ def _tree(node: NodeInfo, now: datetime) -> Iterator[str]:
     head = ("  actor", "state", "waiting", "peak", "handled", "restarts", "last error")
     rows = [[f"  {name}", *map(str, _actor(mailbox))] for name, mailbox in mailboxes.items()]
     yield from table(head, rows, terminal_width())
-
-
-def _age_of(said: Mapping[str, Any], now: datetime) -> str:
-    at = said.get("at")
-    return f"as it was {age(moment(at), now)} ago" if isinstance(at, int | float) else "it has not described itself yet"
 
 
 def _lane(lane: Mapping[str, Any]) -> str:

@@ -12,9 +12,9 @@ from ..core.errors import TaskNotFound
 from ..core.printable import plain, plain_lines
 from ..core.task import Attempt, ErrorInfo, Progress, Task
 from . import json_text, values
-from .live import clock
 from .opening import beside, look_options
 from .terminal import coloured, say
+from .times import clock
 
 if TYPE_CHECKING:
     from ..app import TaskSystem

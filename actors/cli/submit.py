@@ -10,7 +10,6 @@ import click
 from ..core.request import TaskRequest
 from ..core.task import TaskStatus
 from . import json_text, values
-from .live import live_nodes
 from .loading import app_argument, load
 from .opening import database_option, json_option
 from .terminal import complain, say
@@ -90,7 +89,7 @@ async def _see_the_end(app: TaskSystem, ticket: Ticket[Any], as_json: bool) -> N
     Raises:
         UnsuccessfulTask: it did not complete.
     """
-    if not any(node.working for node in await live_nodes(app)):
+    if not any(node.alive for node in await app.nodes()):
         complain("no node works on this database now; the task waits for one: actors work MODULE:APP")
     try:
         task = await ticket.wait()

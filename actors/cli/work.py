@@ -89,8 +89,7 @@ def _greet(app: TaskSystem) -> None:
 
 
 async def _heed(signals: AsyncIterator[int], app: TaskSystem, grace: float, scope: trio.CancelScope) -> None:
-    """The first SIGINT (Ctrl-C) or
-    SIGTERM stops in order, the next ends the grace time; one that comes before the start ends that."""
+    """The first signal stops in order, the next ends the grace time; one that comes before the start ends that."""
     first = True
     async for number in signals:
         name = signal.Signals(number).name

@@ -68,6 +68,7 @@ def harmless(ended: Ended) -> Iterator[str]:
 def test_no_command_lets_it_through(command: str, form: str, hostile: str) -> None:
     words = [hostile if word == "ID" else word for word in command.split()]
     ended = actors(*words, *form.split())
+    assert ended.code == (1 if command.startswith("cancel") else 0), ended
     assert len(list(harmless(ended))) > 1
 
 

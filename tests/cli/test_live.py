@@ -107,7 +107,7 @@ def test_the_nodes_are_listed(node: Node, submit: Callable[..., str]) -> None:
     submit("endless")
     poll(lambda: actors("nodes").fine.out.split()[-2:-1] == ["1"])
     head, row = actors("nodes").fine.out.splitlines()
-    assert head.split() == ["node", "started", "heartbeat", "running", "version"]
+    assert head.split() == ["node", "state", "started", "heartbeat", "running", "version"]
     assert "ago" in row
 
 

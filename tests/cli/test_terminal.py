@@ -9,8 +9,8 @@ import pytest
 
 from actors import TaskStatus
 from actors.cli import json_text
-from actors.cli.live import age, clock, span
 from actors.cli.terminal import cells_of, complain, cut, table
+from actors.cli.times import age, clock, span
 from actors.core.printable import plain, plain_lines
 from tests.cli.world import HOSTILE
 

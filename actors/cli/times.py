@@ -1,21 +1,8 @@
-"""Which nodes are alive, and times as people read them."""
+"""Times as people read them."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
-
-from ..core.task import moment
-
-if TYPE_CHECKING:
-    from ..app import TaskSystem
-    from ..desk import NodeInfo
-
-
-async def live_nodes(app: TaskSystem) -> list[NodeInfo]:
-    """The nodes whose lease is not over. One that was killed counts until then: its heartbeat's age tells."""
-    now = moment(app.wall())
-    return [node for node in await app.nodes() if node.lease_until > now]
 
 
 def span(seconds: float) -> str:
