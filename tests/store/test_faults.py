@@ -47,7 +47,9 @@ def test_a_server_that_stops_the_connection_passes(postgres_engine: Engine) -> N
     assert passing(caught.value)
 
 
-@pytest.mark.parametrize("sql", ["SELECT nonsense", "INSERT INTO actors_version VALUES ('0001')"])
+@pytest.mark.parametrize(
+    "sql", ["SELECT nonsense", "INSERT INTO actors_version SELECT version_num FROM actors_version"]
+)
 def test_a_fault_of_the_statement_comes_again(engine: Engine, sql: str) -> None:
     with engine.connect() as connection, pytest.raises(DBAPIError) as caught:
         connection.exec_driver_sql(sql)
