@@ -232,6 +232,15 @@ class TaskSystem(Desk):
         receipts = await node.submit(rows, wanted) if rows else []
         return [Ticket(self, receipt.task_id, receipt.created) for receipt in receipts]
 
+    def submit_sync(self, request: TaskRequest) -> Ticket[Any]:
+        """`submit` for any thread but the event loop's, that of a handler among them; blocks until the commit.
+
+        Raises:
+            InvalidOption: it was called in a thread in which trio runs.
+            NotRunning: the task system does not run, or stopped meanwhile.
+        """
+        return self.running_node.from_thread(self.submit, request)
+
     async def submit_plain(
         self, declaration: Declaration, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Ticket[Any]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
 import trio
 
 from .. import __version__
-from ..core.errors import IllegalTransition, NotRunning, StorageUnavailable, TaskNotFound
+from ..core.errors import IllegalTransition, InvalidOption, NotRunning, StorageUnavailable, TaskNotFound
 from ..core.events import TaskEvent, TaskEventType
 from ..core.identity import stored_id
 from ..core.node import NodeInfo
@@ -35,6 +35,8 @@ from .waiters import Waiters
 from .writes import Cancel, Cleanup, Delete, Pause, RemoveResults, Revive, Submit
 
 R = TypeVar("R")
+
+STOPPED: Final = "the task system has stopped; what was not acknowledged is not stored"
 
 
 class Node:
@@ -76,6 +78,7 @@ class Node:
         self._waiters = waiters
         self._storage = storage
         self._intake = intake
+        self._token = trio.lowlevel.current_trio_token()
         self._resources = Resources()
         self._started = trio.current_time()
 
@@ -83,7 +86,7 @@ class Node:
         try:
             return await self._storage.ask(message)
         except ActorStopped:
-            raise NotRunning("the task system has stopped; what was not acknowledged is not stored") from None
+            raise NotRunning(STOPPED) from None
         except ActorCrashed as error:
             raise StorageUnavailable(
                 "storage failed while it worked on this, and was restarted; it may be tried again"
@@ -99,6 +102,22 @@ class Node:
         self._replies.follow(submit, [channel_of(request) for request in requests])
         receipts: list[Receipt] = await self._ask(submit)
         return receipts
+
+    def from_thread(self, function: Callable[..., Awaitable[R]], *args: Any) -> R:
+        """What *function* returns, run in the event loop; for other threads.
+
+        Raises:
+            InvalidOption: this is a thread in which trio runs.
+            NotRunning: the event loop has ended, or did so meanwhile.
+        """
+        if trio.lowlevel.in_trio_run():
+            raise InvalidOption(
+                "submit_sync() would block the event loop, it is for other threads; here, await app.submit(…)"
+            )
+        try:
+            return trio.from_thread.run(function, *args, trio_token=self._token)
+        except (trio.RunFinishedError, trio.Cancelled):  # a cancel in a thread of its own: it is of the whole run
+            raise NotRunning(STOPPED) from None
 
     def requests(self) -> trio.MemorySendChannel[TaskRequest]:
         """A clone of the Intake's own channel."""
