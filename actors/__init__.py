@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     from .core.task import Task as Task
     from .core.task import TaskPriority as TaskPriority
     from .core.task import TaskStatus as TaskStatus
-    from .declare import DeclaredTask as DeclaredTask
+    from .declared import DeclaredTask as DeclaredTask
     from .execution.context import TaskContext as TaskContext
     from .execution.context import current as current
     from .execution.context import log as log
     from .execution.context import progress as progress
+    from .handlers import Handlers as Handlers
     from .settings import Settings as Settings
     from .ticket import Ticket as Ticket
 
@@ -43,10 +44,11 @@ __version__ = "0.1.0"
 _HOMES = {
     "Abort": "core.control",
     "Attempt": "core.task",
-    "DeclaredTask": "declare",
+    "DeclaredTask": "declared",
     "ErrorInfo": "core.task",
     "ExecutionMode": "core.task",
     "NodeInfo": "core.node",
+    "Handlers": "handlers",
     "Progress": "core.task",
     "Retry": "core.control",
     "RetryPolicy": "core.retry",

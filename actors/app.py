@@ -6,9 +6,9 @@ Nothing here imports trio or SQLAlchemy before it runs: modules with handlers ar
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Unpack
 
 from .core import options
 from .core.errors import (
@@ -17,10 +17,10 @@ from .core.errors import (
     SystemFailed,
 )
 from .core.request import TaskRequest
-from .core.task import ExecutionMode, TaskPriority
-from .declare import UNSET, Declaration, DeclaredTask, Decorator, Unset
+from .declare import Declaration, HandlerOptions, TaskOptions
+from .declared import DeclaredTask, TaskDecorator
 from .desk import Desk
-from .execution.context import TaskContext
+from .handlers import Handlers
 from .settings import Settings
 from .ticket import Ticket
 
@@ -30,11 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session, scoped_session
 
     from .core.events import TaskEvent
-    from .core.retry import RetryPolicy
     from .system.supervisor import Plan
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 class TaskSystem(Desk):
@@ -58,30 +54,8 @@ class TaskSystem(Desk):
 
     # Declare
 
-    @overload
-    def task(self, function: Callable[Concatenate[TaskContext, P], Awaitable[R]], /) -> DeclaredTask[P, R]: ...
-    @overload
-    def task(self, function: Callable[P, Awaitable[R]], /) -> DeclaredTask[P, R]: ...
-    @overload
-    def task(self, function: Callable[Concatenate[TaskContext, P], R], /) -> DeclaredTask[P, R]: ...
-    @overload
-    def task(self, function: Callable[P, R], /) -> DeclaredTask[P, R]: ...
-    @overload
-    def task(
-        self,
-        *,
-        name: str | None = None,
-        mode: ExecutionMode | None = None,
-        lane: str | None = None,
-        timeout: float | Unset | None = UNSET,
-        soft_timeout: float | None = None,
-        max_retries: int | None = None,
-        retry: RetryPolicy | None = None,
-        priority: int = TaskPriority.NORMAL,
-        max_concurrency: int | None = None,
-    ) -> Decorator: ...
-
-    def task(self, *function: Callable[..., Any], **given: Any) -> Any:
+    @property
+    def task(self) -> TaskDecorator:
         """Declare a handler: `@app.task`, or `@app.task(timeout=30, …)`; see `TaskOptions` for the options.
 
         The type's name is the function's, unless *name* is given.
@@ -90,20 +64,51 @@ class TaskSystem(Desk):
             DuplicateTaskType: the name is taken.
             InvalidOption: an option cannot work, or the parameters' annotations cannot be stored as JSON.
         """
-        if function:
-            return self.register_handler(function[0].__name__, function[0])
-        name = given.pop("name", None)
+        return TaskDecorator(self.register_handler)
 
-        def declare(function: Callable[..., Any]) -> DeclaredTask[Any, Any]:
-            return self.register_handler(name or function.__name__, function, **given)
-
-        return declare
-
-    def register_handler(self, task_type: str, function: Callable[..., Any], **given: Any) -> DeclaredTask[..., Any]:
+    def register_handler(
+        self, task_type: str, function: Callable[..., Any], **given: Unpack[HandlerOptions]
+    ) -> DeclaredTask[..., Any]:
         """Declare *function* under *task_type*; see `task`."""
+        declaration = Declaration(task_type, function, TaskOptions().changed(given))
+        self.take([declaration])
+        return DeclaredTask(declaration, lambda: (self, declaration))
+
+    def configure(self, task_type: str, **given: Unpack[HandlerOptions]) -> None:
+        """Change options of a declared task type from outside, before the start; see `TaskOptions`.
+
+        Raises:
+            UnknownTaskType: it is not declared, or not included, yet.
+            InvalidOption: an option cannot work, or the system runs.
+        """
+        self._be_before_the_start(f"task {task_type!r} is configured")
+        self._registry.configure(task_type, given)
+
+    def include(self, handlers: Handlers, prefix: str = "") -> None:
+        """Take in what *handlers* declares, now and later, with *prefix* before each name.
+
+        Raises:
+            DuplicateTaskType: a name is taken; nothing was included.
+            InvalidOption: they are included here already, or the system runs.
+        """
+        self._be_before_the_start("Handlers are included")
+        given: tuple[Any, Any] = handlers, prefix
+        if not isinstance(given[0], Handlers) or not isinstance(given[1], str):
+            raise InvalidOption(f"include got {handlers!r:.80} and prefix={prefix!r:.80}; it takes Handlers, and text")
+        handlers.join(self, prefix)
+
+    def take(self, declarations: Sequence[Declaration]) -> None:
+        """Declare all of *declarations*, or none."""
+        self._be_before_the_start(f"task {', '.join(repr(one.task_type) for one in declarations)} is declared")
+        self._registry.take(declarations)
+
+    def _be_before_the_start(self, what: str) -> None:
         if self._entered:
-            raise InvalidOption(f"task {task_type!r} is declared while the system runs; declare it before")
-        return DeclaredTask(self, self._registry.declare(task_type, function, given))
+            raise InvalidOption(f"{what} while the system runs; that can be done before")
+
+    def declared(self, task_type: str) -> Declaration:
+        """What is declared as *task_type*."""
+        return self._registry.find(task_type)
 
     @property
     def database_url(self) -> str:

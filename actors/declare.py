@@ -1,34 +1,24 @@
-"""Declaring handlers: a function, its options, and what hangs on both."""
+"""Declarations: a function, its options, and what follows from both."""
 
 from __future__ import annotations
 
 import enum
 import inspect
-import math
 import typing
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, ParamSpec, Protocol, TypeVar, overload
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypedDict
 
 import attrs
 
 from .core import options
 from .core.codec import Signature
-from .core.errors import InvalidOption, ModeUnavailable
-from .core.request import TaskRequest
+from .core.errors import InvalidOption, ModeUnavailable, did_you_mean
 from .core.retry import RetryPolicy
 from .core.schedule import Defaults
 from .core.task import ExecutionMode, TaskPriority
 from .execution.context import TaskContext
 from .execution.handler import Handler
 from .settings import Settings
-
-if TYPE_CHECKING:
-    from .app import TaskSystem
-    from .ticket import Ticket
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 class Unset(enum.Enum):
@@ -40,6 +30,19 @@ class Unset(enum.Enum):
 UNSET: Final = Unset.UNSET
 
 AVAILABLE: Final = (ExecutionMode.COROUTINE, ExecutionMode.THREAD)
+
+
+class HandlerOptions(TypedDict, total=False):
+    """The keyword arguments of a declaration; see `TaskOptions`."""
+
+    mode: ExecutionMode | None
+    lane: str | None
+    timeout: float | None
+    soft_timeout: float | None
+    max_retries: int | None
+    retry: RetryPolicy | None
+    priority: int
+    max_concurrency: int | None
 
 
 @attrs.frozen(kw_only=True)
@@ -82,13 +85,29 @@ class TaskOptions:
         if self.mode is not None and not isinstance(self.mode, ExecutionMode):
             raise InvalidOption(f"mode is {self.mode!r:.80}; it should be an ExecutionMode")
 
+    def changed(self, given: Mapping[str, Any]) -> TaskOptions:
+        """A copy with other values.
+
+        Raises:
+            InvalidOption: one of them is no option, or cannot work.
+        """
+        known = [field.name for field in attrs.fields(TaskOptions)]
+        for name in given:
+            if name not in known:
+                raise InvalidOption(f"a task has no option {name!r}{did_you_mean(name, known)}")
+        return attrs.evolve(self, **given)
+
     def hard(self, default: float | None) -> float | None:
         """The hard limit, where *default* is the settings'."""
         return default if isinstance(self.timeout, Unset) else options.limit("timeout", self.timeout)
 
 
 class Declaration:
-    """One task type: its function and options, and what follows from them."""
+    """One task type: its function and options, and what follows from them.
+
+    Raises:
+        InvalidOption, ModeUnavailable: they cannot work.
+    """
 
     def __init__(self, task_type: str, function: Callable[..., Any], given: TaskOptions) -> None:
         self.task_type = options.word("task name", task_type)
@@ -102,6 +121,14 @@ class Declaration:
     def lane(self) -> str:
         """Where its tasks run unless they say otherwise."""
         return self.options.lane or self.mode.value
+
+    def renamed(self, task_type: str) -> Declaration:
+        """The same under another name."""
+        return Declaration(task_type, self.function, self.options)
+
+    def changed(self, given: Mapping[str, Any]) -> Declaration:
+        """The same with other options."""
+        return Declaration(self.task_type, self.function, self.options.changed(given))
 
     def defaults(self, settings: Settings) -> Defaults:
         """What each of its tasks gets, under *settings*."""
@@ -152,112 +179,3 @@ def _mode(task_type: str, function: Callable[..., Any], given: TaskOptions) -> E
         kind, other = ("async def", "thread") if is_async else ("def", "coroutine")
         raise InvalidOption(f"task {task_type!r} is declared with {kind}, which mode {other!r} cannot run")
     return mode
-
-
-class DeclaredTask(Generic[P, R]):
-    """A handler that can be submitted, and is still callable as the plain function."""
-
-    def __init__(self, app: TaskSystem, declaration: Declaration, template: Mapping[str, Any] | None = None) -> None:
-        self._app = app
-        self._declaration = declaration
-        self._template = template or {}
-        self.__wrapped__ = declaration.function
-        self.__name__ = getattr(declaration.function, "__name__", declaration.task_type)
-        self.__doc__ = declaration.function.__doc__
-
-    def __repr__(self) -> str:
-        return f"<DeclaredTask {self.task_type!r}>"
-
-    @property
-    def task_type(self) -> str:
-        """The name under which the handler is declared."""
-        return self._declaration.task_type
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the function itself; nothing is stored."""
-        return self._declaration.function(*args, **kwargs)
-
-    async def submit(self, *args: P.args, **kwargs: P.kwargs) -> Ticket[R]:
-        """Store a task with this payload; returns after the commit.
-
-        Raises:
-            InvalidPayload, PayloadTooLarge, InvalidOption: nothing was stored.
-            NotRunning: the task system does not run.
-            StorageUnavailable: the database took no writes in time.
-        """
-        if not self._template:
-            ticket: Ticket[R] = await self._app.submit_plain(self._declaration, args, kwargs)
-            return ticket
-        return await self._app.submit(self.request(*args, **kwargs))
-
-    def request(self, *args: P.args, **kwargs: P.kwargs) -> TaskRequest:
-        """The request that `submit` would store, with its payload checked, for `app.submit_many` or a channel."""
-        given = dict(self._template)
-        if (delay := given.pop("delay", None)) is not None:
-            given["run_at"] = datetime.fromtimestamp(self._app.wall() + delay, UTC)
-        if isinstance(expires := given.pop("expires", None), float):
-            expires = datetime.fromtimestamp(self._app.wall() + expires, UTC)
-        return TaskRequest(self.task_type, self._payload(args, kwargs), expires_at=expires, **given)
-
-    def _payload(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
-        return self._declaration.signature.decode(self._declaration.signature.encode(args, dict(kwargs)))
-
-    def options(
-        self,
-        *,
-        priority: int | None = None,
-        delay: float | timedelta | None = None,
-        run_at: datetime | None = None,
-        expires: float | timedelta | datetime | None = None,
-        timeout: float | Unset | None = UNSET,
-        soft_timeout: float | None = None,
-        max_retries: int | None = None,
-        key: str | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        lane: str | None = None,
-    ) -> DeclaredTask[P, R]:
-        """A copy whose submits carry these options.
-
-        Args:
-            delay: seconds (or a timedelta) from the submit to the earliest start; *run_at* is the same as a time.
-            expires: how long after the submit, or until when, it may still start; then it ends TIMEOUT.
-            timeout: seconds; None: no limit.
-            key: at most one task of this type and key is alive at a time.
-
-        Raises:
-            InvalidOption: a value cannot work.
-        """
-        if delay is not None and run_at is not None:
-            raise InvalidOption("delay and run_at are both given; one of them says when to start")
-        if run_at is not None:
-            options.epoch("run_at", run_at)
-        given: dict[str, Any] = {
-            "priority": None if priority is None else options.priority(priority),
-            "delay": None if delay is None else options.span("delay", delay),
-            "run_at": run_at,
-            "expires": expires
-            if expires is None or isinstance(expires, datetime)
-            else options.span("expires", expires),
-            "soft_timeout_seconds": options.limit("soft_timeout", soft_timeout),
-            "max_retries": None if max_retries is None else options.whole("max_retries", max_retries, 0),
-            "key": None if key is None else options.word("key", key),
-            "metadata": None if metadata is None else dict(options.mapping("metadata", metadata)),
-            "lane": None if lane is None else options.word("lane", lane),
-        }
-        if not isinstance(timeout, Unset):
-            given["timeout_seconds"] = options.limit("timeout", timeout) or math.inf
-        chosen = {name: value for name, value in given.items() if value is not None}
-        return DeclaredTask(self._app, self._declaration, {**self._template, **chosen})
-
-
-class Decorator(Protocol):
-    """What `@app.task(…)` applies to a function: a context as its first parameter is not part of the payload."""
-
-    @overload
-    def __call__(self, function: Callable[Concatenate[TaskContext, P], Awaitable[R]], /) -> DeclaredTask[P, R]: ...
-    @overload
-    def __call__(self, function: Callable[P, Awaitable[R]], /) -> DeclaredTask[P, R]: ...
-    @overload
-    def __call__(self, function: Callable[Concatenate[TaskContext, P], R], /) -> DeclaredTask[P, R]: ...
-    @overload
-    def __call__(self, function: Callable[P, R], /) -> DeclaredTask[P, R]: ...

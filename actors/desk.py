@@ -53,6 +53,11 @@ class Desk:
             raise NotRunning("the task system is not running; enter `async with app.running():` first")
         return self._node
 
+    @property
+    def is_running(self) -> bool:
+        """Whether a node runs."""
+        return self._node is not None
+
     def wall(self) -> float:
         """The system's time, epoch seconds."""
         return time.time() if self._node is None else self._node.clock.wall()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
-
-import attrs
 
 from .core import options
 from .core.codec import dumps, loads
@@ -20,7 +18,7 @@ from .core.errors import (
 from .core.request import NewTask, TaskRequest
 from .core.schedule import Defaults, plain_row, requested_row
 from .core.task import ExecutionMode
-from .declare import Declaration, TaskOptions
+from .declare import Declaration
 from .execution.handler import Handler
 from .settings import Settings
 
@@ -36,15 +34,26 @@ class Registry:
         self._declarations: dict[str, Declaration] = {}
         self._defaults: dict[str, Defaults] = {}
 
-    def declare(self, task_type: str, function: Callable[..., Any], given: Mapping[str, Any]) -> Declaration:
-        """Take *function* for *task_type*; see `TaskSystem.task`."""
-        if task_type in self._declarations:
-            raise DuplicateTaskType(f"a task named {task_type!r} is declared already; give one of them another name")
-        _known_options(given)
-        declaration = Declaration(task_type, function, TaskOptions(**given))
-        self._defaults[task_type] = declaration.defaults(self._settings)
-        self._declarations[task_type] = declaration
-        return declaration
+    def take(self, declarations: Iterable[Declaration]) -> None:
+        """Add *declarations*, all or none.
+
+        Raises:
+            DuplicateTaskType: a name is taken.
+            InvalidOption: the settings' defaults do not go with a declaration.
+        """
+        added, defaults = dict(self._declarations), dict(self._defaults)
+        for declaration in declarations:
+            name = declaration.task_type
+            if name in added:
+                raise DuplicateTaskType(f"a task named {name!r} is declared already; give one of them another name")
+            added[name], defaults[name] = declaration, declaration.defaults(self._settings)
+        self._declarations, self._defaults = added, defaults
+
+    def configure(self, task_type: str, given: Mapping[str, Any]) -> None:
+        """Change options of *task_type*; raises as a declaration with them would."""
+        changed = self.find(task_type).changed(given)
+        self._defaults[task_type] = changed.defaults(self._settings)
+        self._declarations[task_type] = changed
 
     def find(self, task_type: str) -> Declaration:
         """The declaration of *task_type*.
@@ -146,10 +155,3 @@ def _metadata(given: object) -> str:
         return dumps(options.mapping("metadata", given))
     except InvalidPayload as error:
         raise InvalidPayload(f"metadata: {error}") from None
-
-
-def _known_options(given: Mapping[str, Any]) -> None:
-    known = [field.name for field in attrs.fields(TaskOptions)]
-    for name in given:
-        if name not in known:
-            raise InvalidOption(f"a task has no option {name!r}{did_you_mean(name, known)}")

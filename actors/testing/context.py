@@ -18,7 +18,7 @@ from ..core.request import Claimed, NewTask, TaskRequest
 from ..core.schedule import Defaults, requested_row
 from ..core.stop import StopReason
 from ..core.task import ExecutionMode, Progress, TaskPriority
-from ..declare import DeclaredTask
+from ..declared import DeclaredTask
 from ..execution.context import TaskContext, enter
 from .submitted import check_submitted
 

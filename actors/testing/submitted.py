@@ -9,7 +9,7 @@ from ..app import TaskSystem
 from ..core.codec import as_json
 from ..core.request import TaskRequest
 from ..core.task import Task
-from ..declare import DeclaredTask
+from ..declared import DeclaredTask
 from ..ticket import Ticket
 
 Submitted = TypeVar("Submitted", Task, TaskRequest)

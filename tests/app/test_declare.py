@@ -112,7 +112,7 @@ def test_a_soft_limit_has_to_be_below_the_hard_one(app: TaskSystem) -> None:
 
 def test_a_misspelt_option_gets_a_suggestion(app: TaskSystem) -> None:
     with refused(InvalidOption, "'max_retrys'", "did you mean 'max_retries'?"):
-        app.register_handler("work", work, max_retrys=3)
+        app.register_handler("work", work, max_retrys=3)  # type: ignore[call-arg]
 
 
 def test_a_coroutine_function_cannot_be_declared_for_threads(app: TaskSystem) -> None:
