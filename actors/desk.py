@@ -138,6 +138,13 @@ class Desk:
         """What the counters say of all tasks."""
         return await self.running_node.statistics()
 
+    async def reset_statistics(self) -> None:
+        """Let statistics, trends and reports of all nodes begin anew, and this node's rates and latencies.
+
+        How many tasks there are, in which state, stays as it is, and so do the tasks.
+        """
+        await self.running_node.reset_statistics()
+
     async def nodes(self) -> Sequence[NodeInfo]:
         """The nodes that work on this database, in any process, with what they say of themselves.
 

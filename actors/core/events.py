@@ -49,3 +49,8 @@ class TaskEvent:
     attempt: int
     at: datetime
     data: Mapping[str, Any] = attrs.field(factory=dict)
+
+    @property
+    def names(self) -> dict[str, object]:
+        """What a log record about the event carries."""
+        return {"task_id": self.task_id, "task_type": self.task_type, "attempt": self.attempt}

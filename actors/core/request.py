@@ -124,6 +124,11 @@ class Claimed:
     claimed_as: str
     alone: int
 
+    @property
+    def names(self) -> dict[str, object]:
+        """What a log record about the attempt carries."""
+        return {"task_id": self.task_id, "task_type": self.task_type, "attempt": self.attempt}
+
     @classmethod
     def first(cls, seq: int, new: NewTask, now: float) -> Claimed:
         """The first attempt of a task that was stored as leased."""

@@ -143,13 +143,14 @@ class Attempt:
             return self._stopped(self.stopping)
         if leaf is not error:
             for other in leaves(error):
-                logger.error("%r raised, in a group with others", self, exc_info=other)
+                logger.error("%r raised, in a group with others", self, exc_info=other, extra=self.task.names)
         return Raised(leaf, self.info(error, leaf))
 
     def unexplained(self, error: BaseException) -> Outcome:
         """The outcome when even describing *error* failed: its type has to do."""
-        logger.error("%r raised %s, which cannot be described", self, type(error).__name__)
-        info = ErrorInfo(type(error).__name__, "an error that cannot be described", "", self.task.attempt, self._now())
+        kind = type(error).__name__
+        logger.error("%r raised %s, which cannot be described", self, kind, extra=self.task.names)
+        info = ErrorInfo(kind, "an error that cannot be described", "", self.task.attempt, self._now())
         return Raised(RuntimeError(info.message), info)
 
     def cut_off(self) -> Outcome:

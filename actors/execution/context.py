@@ -109,8 +109,7 @@ class TaskContext:
     def log(self) -> logging.LoggerAdapter[logging.Logger]:
         """A logger whose records carry `task_id`, `task_type` and `attempt`."""
         if self._log is None:
-            names = {"task_id": self.task_id, "task_type": self.task_type, "attempt": self.attempt}
-            self._log = _TaskLog(logger, names)
+            self._log = _TaskLog(logger, self._task.names)
         return self._log
 
     def progress(self, fraction: float, message: str = "", **data: Any) -> None:

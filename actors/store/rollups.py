@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, delete, func, or_, select
+from sqlalchemy import Connection, bindparam, delete, func, or_, select, tuple_
 
 from ..core.duration import bucket
 from ..core.task import TaskStatus
@@ -91,6 +91,20 @@ def flows(connection: Connection, since: float = 0.0) -> dict[str, int]:
     periods = [(counter.c.width == width) & (counter.c.period > since - width) for width in (MINUTE, HOUR)]
     query = select(counter.c.name, func.sum(counter.c.value)).where(or_(*periods)).group_by(counter.c.name)
     return {name: int(total) for name, total in connection.execute(query)}
+
+
+def reset(connection: Connection, now: float, most: int = 2000) -> bool:
+    """Forget some *most* rows of what happened, oldest first; whether there is more from before this minute.
+
+    The gauges stay: they say how many tasks there are.
+    """
+    flows = counter.c.width > 0
+    past = select(counter.c.width, counter.c.period).where(flows, counter.c.period < now - MINUTE)
+    edge = connection.execute(past.order_by(counter.c.width, counter.c.period).offset(most).limit(1)).one_or_none()
+    if edge is not None:
+        flows &= tuple_(counter.c.width, counter.c.period) <= tuple(edge)
+    connection.execute(delete(counter).where(flows))
+    return edge is not None
 
 
 def fold(connection: Connection, now: float) -> int:

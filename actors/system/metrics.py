@@ -128,6 +128,12 @@ class Meter:
             self._seconds.append((now, Counter()))
         return self._seconds[-1][1]
 
+    def reset(self, now: float) -> None:
+        """Begin anew."""
+        self._since = now
+        self._seconds.clear()
+        self._durations.clear()
+
     def rates(self, now: float) -> dict[str, float]:
         """What happened a second: submitted, started, completed, failed, timed_out, retried, cancelled …"""
         names = {"complete": "completed", "fail": "failed", "time_out": "timed_out", "retry": "retried",

@@ -74,7 +74,8 @@ class Monitor(Actor[MonitorMessage]):
                 case SoftTimedOut(attempt):
                     self._tell(TaskEventType.SOFT_TIMEOUT, attempt)
                 case Stuck(attempt):
-                    logger.warning("%r runs on though it was stopped; what it returns will be dropped", attempt)
+                    words = "%r runs on though it was stopped; what it returns will be dropped"
+                    logger.warning(words, attempt, extra=attempt.task.names)
                     self._tell(TaskEventType.STUCK, attempt)
         if self._board:  # every batch looks: a hint is dropped when the mailbox is full
             self._look_at_progress()

@@ -32,7 +32,7 @@ from .replies import Replies, channel_of
 from .running import Running
 from .subscribers import Subscribers
 from .waiters import Waiters
-from .writes import Cancel, Cleanup, Delete, Pause, RemoveResults, Revive, Submit
+from .writes import Cancel, Cleanup, Delete, Pause, RemoveResults, ResetCounters, Revive, Submit
 
 R = TypeVar("R")
 
@@ -180,6 +180,12 @@ class Node:
         times = node.started_at.timestamp(), node.heartbeat_at.timestamp(), node.lease_until.timestamp()
         fresh = NodeInfo.of(self.name, *times, self.description(), working=self.work, now=now)
         return attrs.evolve(fresh, alive=True)
+
+    async def reset_statistics(self) -> None:
+        """Let the counters of what happened, and the live figures, begin anew."""
+        while await self._ask(ResetCounters()):
+            pass
+        self._meter.reset(trio.current_time())
 
     async def cancel(self, task_id: str) -> bool | None:
         """Whether the cancel was taken; None for an unknown task."""

@@ -42,7 +42,9 @@ class Retry(Actor[Failed]):
         try:
             change = decide(attempt.task, outcome, policy, now, attempt.seconds, chance)
         except Exception as error:  # the user's `delay_for` or the policy's exception classes are at fault
-            logger.exception("the retry policy of %r failed; the task is not tried again", attempt.task.task_type)
+            task = attempt.task
+            words = "the retry policy of %r failed; the task is not tried again"
+            logger.exception(words, task.task_type, extra=task.names)
             final = Raised(error, attempt.info(error), final=True)
             return decide(attempt.task, final, RetryPolicy.none(), now, attempt.seconds, chance)
         if change.transition is Transition.RETRY and change.due_at is not None:

@@ -92,7 +92,8 @@ class Subscribers:
             try:
                 callback(event)
             except Exception:
-                logger.exception("the event callback %r raised on %s; the others go on", callback, event.type.value)
+                words = "the event callback %r raised on %s; the others go on"
+                logger.exception(words, callback, event.type.value, extra=event.names)
 
     def close(self) -> None:
         """End every subscriber's channel: there will be no more events."""

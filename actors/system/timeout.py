@@ -74,6 +74,7 @@ class Timeout(Actor[TimeoutMessage]):
                 attempt.force(reason)
                 self._deadlines.add(trio.current_time() + STUCK_AFTER, Stage.STUCK, reason, attempt)
             case Stage.STUCK:
-                logger.warning("%r ignores that it was cancelled; its outcome is recorded without it", attempt)
+                words = "%r ignores that it was cancelled; its outcome is recorded without it"
+                logger.warning(words, attempt, extra=attempt.task.names)
                 self._running.abandon(attempt)
                 self._monitor.hint(Stuck(attempt))

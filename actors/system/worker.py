@@ -104,7 +104,7 @@ class Worker(Actor[WorkerMessage]):
             with suppress(ActorStopped), trio.move_on_at(running.begin_hard_stop()):
                 await self._until(lambda: not self._lane.running)
         for attempt in list(self._lane.running.values()):
-            logger.warning("%r did not stop; it is left behind, and given back", attempt)
+            logger.warning("%r did not stop; it is left behind, and given back", attempt, extra=attempt.task.names)
             running.abandon(attempt)
         with suppress(ActorStopped, ActorCrashed, StorageUnavailable), trio.move_on_after(LAST_WAIT):
             await self._send_outcomes()

@@ -213,6 +213,14 @@ class Fold(Write):
 
 
 @attrs.frozen
+class ResetCounters(Write):
+    """Forget a part of what the counters say of the past; answers whether there is more."""
+
+    def apply(self, transaction: Transaction) -> bool:
+        return rollups.reset(transaction.connection, transaction.now)
+
+
+@attrs.frozen
 class SetProgress(Write):
     """Store what running attempts said of themselves."""
 

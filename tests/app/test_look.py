@@ -264,3 +264,18 @@ async def test_what_is_due_next_and_what_ended_last_are_lists_too(app: TaskSyste
         late = [(await declared.options(delay=delay).submit()).task_id for delay in (30, 10, 20)]
         assert await pages(app, "ended", 2) == [done[0], done[2], done[1]]
         assert await pages(app, "due", 2) == [late[1], late[2], late[0]]
+
+
+async def test_statistics_can_begin_anew(app: TaskSystem, autojump_clock: MockClock) -> None:
+    declared = app.task(work)
+    async with app.running():
+        await all_ended([await declared.submit(), await declared.submit("fail")])
+        await trio.sleep(2 * HOUR)
+        await app.reset_statistics()
+        found = await app.statistics()
+        assert (found.success_count, found.failure_count, found.top_errors) == (0, 0, {})
+        assert (found.total_tasks, found.by_status["failed"], found.by_type) == (2, 1, {"work": 2})
+        assert (app.metrics().rates, app.metrics().latencies) == ({}, {})
+        await all_ended([await declared.submit()])
+        assert (await app.statistics()).success_count == 1
+        assert app.metrics().latencies["work"].count == 1

@@ -213,3 +213,29 @@ def test_every_end_is_in_the_flows_of_its_minute(world: World, transition: Trans
     recent = rollups.flows(world.connection, world.now - 60)
     assert recent[{"complete": "completed", "fail": "failed"}[transition.value]] == 1
     assert "submitted" not in recent
+
+
+def test_what_happened_can_be_forgotten_and_what_there_is_stays(world: World) -> None:
+    for hours in (200, 100, 1):
+        world.now -= hours * 3600
+        world.settle(world.change(world.running()[0], Transition.COMPLETE))
+        world.now += hours * 3600
+    while rollups.fold(world.connection, world.now):
+        pass
+    world.settle(world.change(world.running()[0], Transition.COMPLETE))
+    assert not rollups.reset(world.connection, world.now)
+    assert rollups.flows(world.connection) == {}
+    assert world.gauges() == world.counts() == {"completed": 4}
+
+
+def test_a_long_past_is_forgotten_in_parts(world: World) -> None:
+    for minute in range(20, 0, -1):
+        tally = rollups.Tally("node-1", world.now - minute * 60)
+        tally.happened("mail", "completed")
+        tally.happened("mail", "started")
+        tally.store(world.connection)
+    left = []
+    while rollups.reset(world.connection, world.now, most=11):
+        left.append(rollups.flows(world.connection)["completed"])
+    assert left == [14, 8, 2]
+    assert rollups.flows(world.connection) == {}
