@@ -12,7 +12,7 @@ from .. import __version__
 from ..core.errors import ActorsError, UnsuccessfulTask, did_you_mean
 from ..core.printable import plain_lines
 from . import COMMANDS, INTERRUPTED
-from .terminal import complain, deafen, say_nothing_raw
+from .terminal import complain, say_nothing_raw
 
 FAILED = 1
 
@@ -84,9 +84,6 @@ def run(arguments: list[str]) -> int:
         return code if isinstance(code, int) else 0
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
-    except BrokenPipeError:
-        deafen()
-        return 0
     except (Exception, BaseExceptionGroup) as error:
         return _tell(_leaf(error), debug="--debug" in arguments)
 

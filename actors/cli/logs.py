@@ -8,7 +8,7 @@ from ..core.printable import plain, plain_lines
 
 
 class PlainFormatter(logging.Formatter):
-    """A record in one line, what it holds escaped; a traceback follows in lines of its own."""
+    """A record in one line, what it holds escaped; a traceback follows in lines that cannot be taken for records."""
 
     def __init__(self) -> None:
         super().__init__("{asctime} {levelname:<7} {name}: {message}", style="{")
@@ -19,7 +19,7 @@ class PlainFormatter(logging.Formatter):
 
     def formatException(self, ei: object) -> str:
         """The traceback."""
-        return "\n".join(plain_lines(super().formatException(ei)))  # type: ignore[arg-type]  # as it was given
+        return "\n".join(f"  | {line}" for line in plain_lines(super().formatException(ei)))  # type: ignore[arg-type]  # as it was given
 
 
 def log_to_stderr() -> None:

@@ -67,7 +67,7 @@ async def _serve(app: TaskSystem, database: str | None, grace: float) -> None:
 
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_heed, signals, app, grace, nursery.cancel_scope)
+            nursery.start_soon(heed, signals, app, grace, nursery.cancel_scope)
             await _run(app, database)
             nursery.cancel_scope.cancel()
 
@@ -88,7 +88,7 @@ def _greet(app: TaskSystem) -> None:
     say(f"lanes: {lanes}; task types: {', '.join(map(plain, app.task_types))}")
 
 
-async def _heed(signals: AsyncIterator[int], app: TaskSystem, grace: float, scope: trio.CancelScope) -> None:
+async def heed(signals: AsyncIterator[int], app: TaskSystem, grace: float, scope: trio.CancelScope) -> None:
     """The first signal stops in order, the next ends the grace time; one that comes before the start ends that."""
     first = True
     async for number in signals:

@@ -53,7 +53,7 @@ def open_terminal(folder: Path) -> Iterator[Callable[..., Terminal]]:
     """Starts a command on a terminal; it is gone when the test is over."""
     begun: list[Terminal] = []
 
-    def open_terminal(command: list[str], **more: Any) -> Terminal:
+    def open_terminal(command: list[str], *, folder: Path = folder, **more: Any) -> Terminal:
         begun.append(Terminal(folder, command, **more))
         return begun[-1]
 

@@ -73,13 +73,16 @@ def test_a_database_that_is_not_there_is_bad_unless_a_node_may_make_it(folder: P
     assert not (folder / "actors.db").exists()
 
 
-def test_a_database_of_another_version_is_bad(submit: Callable[..., str]) -> None:
+@pytest.mark.parametrize(("version", "words"), [("9999", "version 9999"), ("0001", "version 1, not ")])
+def test_a_database_of_another_version_is_bad(version: str, words: str, submit: Callable[..., str]) -> None:
     submit("greet")
     with closing(sqlite3.connect("actors.db")) as connection, connection:
-        connection.execute("UPDATE actors_version SET version_num = '9999'")
+        connection.execute("UPDATE actors_version SET version_num = ?", [version])
     ended = actors("check")
     assert ended.code == 1
-    assert "version 9999" in ended.out
+    assert words in ended.out
+    if version == "0001":
+        assert ended.out.endswith("; run: actors migrate\n")
 
 
 @pytest.mark.parametrize("url", ["nonsense", "sqlite:///:memory:", "postgresql://user:secret@/x?host=/nowhere"])

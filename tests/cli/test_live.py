@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.test_work import status, wait_for
-from tests.cli.world import Ended, Node, Terminal, actors, program
+from tests.cli.world import SERVICE, Ended, Node, Terminal, actors, program
 from tests.whole.process import poll
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a node on which many tests work, each with tasks of its own; starting one takes a second."""
+    folder = tmp_path_factory.mktemp("shared")
+    (folder / "service.py").write_text(SERVICE)
+    node = Node(folder, "--grace", "0.2")
+    node.line("task types")
+    yield folder
+    node.end()
+
+
+@pytest.fixture
+def beside(shared: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Makes the shared node's folder the current one."""
+    monkeypatch.chdir(shared)
+    return shared
 
 
 @pytest.fixture
@@ -21,27 +39,27 @@ def node(start: Callable[..., Node]) -> Node:
 # submit --wait
 
 
-def test_the_result_of_a_task_that_is_waited_for_is_printed_as_json(node: Node) -> None:
+def test_the_result_of_a_task_that_is_waited_for_is_printed_as_json(beside: Path) -> None:
     ended = actors("submit", "service:app", "greet", '{"name": "ü"}', "--wait")
     assert (ended.code, ended.out) == (0, '"hello \\u00fc"\n')
     assert ended.err.startswith("actors: task ")
     assert ended.err.endswith(" is stored\n")
 
 
-def test_with_json_the_whole_task_is_printed(node: Node) -> None:
+def test_with_json_the_whole_task_is_printed(beside: Path) -> None:
     ended = actors("submit", "service:app", "greet", "--wait", "--json")
     assert ended.code == 0
     assert '"result_data": "hello trio"' in ended.out
 
 
-def test_a_task_that_failed_is_an_error_in_one_line(node: Node) -> None:
+def test_a_task_that_failed_is_an_error_in_one_line(beside: Path) -> None:
     ended = actors("submit", "service:app", "fail", '{"text": "\\u001b[31mred"}', "--wait")
     assert (ended.code, ended.out) == (1, "")
     _, error = ended.err.splitlines()
     assert error.endswith(r"('fail') failed: ValueError: \x1b[31mred")
 
 
-def test_debug_shows_the_traceback_of_the_handler(node: Node) -> None:
+def test_debug_shows_the_traceback_of_the_handler(beside: Path) -> None:
     ended = actors("--debug", "submit", "service:app", "fail", '{"text": "\\u001b[31mred"}', "--wait", "--json")
     assert ended.code == 1
     assert '"status": "failed"' in ended.out
@@ -50,8 +68,8 @@ def test_debug_shows_the_traceback_of_the_handler(node: Node) -> None:
     assert "\x1b" not in ended.err
 
 
-def test_ctrl_c_ends_the_waiting_and_the_task_goes_on(node: Node, open_terminal: Callable[..., Terminal]) -> None:
-    terminal = open_terminal(program("submit", "service:app", "endless", "--wait"))
+def test_ctrl_c_ends_the_waiting_and_the_task_goes_on(beside: Path, open_terminal: Callable[..., Terminal]) -> None:
+    terminal = open_terminal(program("submit", "service:app", "endless", "--wait"), folder=beside)
     shown = terminal.until("is stored")
     task_id = shown.split()[2]
     wait_for(task_id, "running")
@@ -93,7 +111,7 @@ def poll_for(command: str, word: str) -> Ended:
     return actors(command).fine
 
 
-def test_tree_and_nodes_as_json_have_the_snapshot(node: Node) -> None:
+def test_tree_and_nodes_as_json_have_the_snapshot(beside: Path) -> None:
     poll_for("tree", "storage")
     for command in ("tree", "nodes"):
         (found,) = actors(command, "--json").json
@@ -122,14 +140,14 @@ def test_a_node_that_has_stopped_is_not_shown(command: str, node: Node) -> None:
 # steering
 
 
-def test_a_running_task_is_cancelled(node: Node, submit: Callable[..., str]) -> None:
+def test_a_running_task_is_cancelled(beside: Path, submit: Callable[..., str]) -> None:
     task_id = submit("endless")
     wait_for(task_id, "running")
     assert actors("cancel", task_id).fine.out == f"{task_id} is cancelled\n"
     wait_for(task_id, "cancelled")
 
 
-def test_a_paused_type_does_not_start_until_it_is_resumed(node: Node, submit: Callable[..., str]) -> None:
+def test_a_paused_type_does_not_start_until_it_is_resumed(beside: Path, submit: Callable[..., str]) -> None:
     assert actors("pause", "--type", "greet").fine.out == "paused task type 'greet' on every node\n"
     task_id = submit("greet")
     ended = actors("submit", "service:app", "fail", '{"text": "x"}', "--wait")
@@ -139,16 +157,17 @@ def test_a_paused_type_does_not_start_until_it_is_resumed(node: Node, submit: Ca
     wait_for(task_id, "completed")
 
 
-def test_a_failed_task_is_retried(node: Node, submit: Callable[..., str]) -> None:
+def test_a_failed_task_is_retried(beside: Path, submit: Callable[..., str]) -> None:
     task_id = submit("fail", '{"text": "x"}')
     wait_for(task_id, "failed")
     assert actors("retry", task_id).fine.out == f"{task_id} begins anew\n"
     poll(lambda: actors("show", task_id, "--json").json["attempt"] == 2)
     wait_for(task_id, "failed")
-    assert actors("retry", "--failed", "--type", "fail").fine.out == "1 task begins anew\n"
+    begun = actors("retry", "--failed", "--type", "fail").fine.out
+    assert begun.endswith((" task begins anew\n", " tasks begin anew\n"))
 
 
-def test_progress_and_age_of_a_running_task_are_listed(node: Node, submit: Callable[..., str]) -> None:
+def test_progress_and_age_of_a_running_task_are_listed(beside: Path, submit: Callable[..., str]) -> None:
     submit("endless")
     poll(lambda: "40% parsing" in actors("list", "--status", "running").fine.out)
 
@@ -168,10 +187,10 @@ def test_statistics_count_what_has_ended(node: Node, submit: Callable[..., str])
 
 
 def test_on_a_terminal_lines_fit_and_states_have_colours(
-    node: Node, open_terminal: Callable[..., Terminal], submit: Callable[..., str]
+    beside: Path, open_terminal: Callable[..., Terminal], submit: Callable[..., str]
 ) -> None:
     wait_for(submit("fail", f'{{"text": "{"x" * 200}"}}'), "failed")
-    terminal = open_terminal(program("list"), columns=72)
+    terminal = open_terminal(program("list", "--status", "failed"), columns=72, folder=beside)
     assert terminal.wait() == 0
     assert "\x1b[31mfailed\x1b[0m" in terminal.shown
     lines = terminal.shown.replace("\x1b[31m", "").replace("\x1b[0m", "").splitlines()
@@ -194,3 +213,11 @@ def test_in_a_pipe_nothing_is_cut_and_nothing_coloured(folder: Path, submit: Cal
     shown = actors("list").fine.out
     assert "k" * 150 in shown
     assert "\x1b" not in shown
+
+
+def test_a_completed_task_is_shown_with_its_result(beside: Path, submit: Callable[..., str]) -> None:
+    task_id = submit("greet", '{"name": "x"}')
+    wait_for(task_id, "completed")
+    shown = actors("show", task_id).fine.out
+    assert 'result        "hello x"\n' in shown
+    assert "\nended         " in shown

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+import trio
 
 import actors as package
+from actors import TaskSystem
+from actors.cli.logs import PlainFormatter
+from actors.cli.work import heed
+from actors.core.printable import plain
 from tests.cli.world import HOSTILE, Node, Terminal, actors, program
 from tests.whole.process import poll
 
@@ -114,7 +121,7 @@ def test_what_tasks_bring_into_the_log_is_harmless(start: Callable[..., Node], s
     node.signal(signal.SIGTERM)
     assert node.wait() == 0
     assert r"INFO    service: it fails: \x1b[31mred\r\n\u202eforged line" in node.log()
-    assert all(line.isprintable() for line in node.log().split("\n")), HOSTILE
+    assert all(line.isprintable() for line in node.log().split("\n"))
 
 
 @pytest.mark.parametrize(
@@ -132,3 +139,23 @@ def test_what_cannot_be_worked_on_is_an_error_in_one_line(name: str, words: str,
 
 def test_a_database_that_cannot_be_made_is_an_error_in_one_line(folder: Path) -> None:
     actors("work", "service:app", "--database", "sqlite:////no/such/folder/x.db").refused("cannot be made")
+
+
+async def test_a_signal_before_the_start_ends_the_start() -> None:
+    async def signals() -> AsyncIterator[int]:
+        yield signal.SIGTERM
+
+    with trio.CancelScope() as scope:
+        await heed(signals(), TaskSystem("sqlite:///:memory:"), 1.0, scope)
+    assert scope.cancel_called
+
+
+def test_a_traceback_in_the_log_keeps_its_lines_and_is_harmless() -> None:
+    try:
+        raise ValueError(HOSTILE)
+    except ValueError:
+        record = logging.LogRecord("service", logging.ERROR, "x.py", 1, "oh %s", (HOSTILE,), sys.exc_info())
+    first, *rest = PlainFormatter().format(record).split("\n")
+    assert first.endswith("ERROR   service: oh " + plain(HOSTILE))
+    assert rest[0] == "  | Traceback (most recent call last):"
+    assert all(line.startswith("  | ") and line.isprintable() for line in rest)

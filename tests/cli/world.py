@@ -61,6 +61,14 @@ HOSTILE = "\x1b[31mred\x07\r\n\u202egnp.exe\u2066\x9b2J [bold]x[/bold] \x7f"
 """Colours, bells, new lines, marks that turn the direction of writing, an eight-bit escape, rich's markup, delete."""
 
 
+TAKE_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Makes stdin the terminal whose keys send signals, then becomes the command; a fork could not do it beside threads."""
+
+
 @attrs.frozen
 class Ended:
     """How a command ended, and what it said."""
@@ -179,14 +187,13 @@ class Terminal:
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         self.shown = ""
         self._process = subprocess.Popen(
-            command,
+            [sys.executable, "-c", TAKE_TERMINAL, *command],
             cwd=folder,
             env=environment(**environ),
             stdin=slave,
             stdout=slave,
             stderr=slave,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that its keys send signals
         )
         os.close(slave)
 
