@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from ..core.printable import plain, plain_lines
 
@@ -13,13 +14,13 @@ class PlainFormatter(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("{asctime} {levelname:<7} {name}: {message}", style="{")
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # the standard library's name
+    def formatMessage(self, record: logging.LogRecord) -> str:
         """The first line."""
         return plain(super().formatMessage(record))
 
-    def formatException(self, ei: object) -> str:
+    def formatException(self, ei: Any) -> str:
         """The traceback."""
-        return "\n".join(f"  | {line}" for line in plain_lines(super().formatException(ei)))  # type: ignore[arg-type]  # as it was given
+        return "\n".join(f"  | {line}" for line in plain_lines(super().formatException(ei)))
 
 
 def log_to_stderr() -> None:

@@ -18,7 +18,7 @@ from actors.errors import (
     SchemaMismatch,
 )
 from actors.store import schema
-from tests.app.world import HOUR, collect, refused
+from tests.app.world import HOUR, collect, file_exists, refused
 
 
 async def echo(text: str = "") -> str:
@@ -137,3 +137,30 @@ async def test_events_of_a_run_on_a_file_are_told_too(file_url: str) -> None:
     assert [event.type for event in told] == [
         TaskEventType.SUBMITTED, TaskEventType.STARTED, TaskEventType.COMPLETED
     ]  # fmt: skip
+
+
+async def test_who_makes_nothing_is_refused_where_there_is_no_file(file_url: str) -> None:
+    with refused(InvalidOption, "does not exist"):
+        async with TaskSystem(file_url).running(work=False, create=False):
+            pass
+    assert not file_exists(file_url)
+
+
+async def test_who_makes_nothing_is_refused_where_there_are_no_tables(file_url: str) -> None:
+    Path(file_url.removeprefix("sqlite:///")).touch()
+    with refused(SchemaMismatch, "no tables"):
+        async with TaskSystem(file_url).running(work=False, create=False):
+            pass
+
+
+async def test_who_makes_nothing_has_no_use_for_memory() -> None:
+    with refused(InvalidOption, "memory"):
+        async with TaskSystem("sqlite:///:memory:").running(create=False):
+            pass
+
+
+async def test_who_makes_nothing_uses_what_is_there(file_url: str) -> None:
+    async with TaskSystem(file_url).running():
+        pass
+    async with TaskSystem(file_url).running(work=False, create=False) as app:
+        assert await app.count() == 0

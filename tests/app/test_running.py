@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from functools import partial
 from typing import Any
 
 import pytest
@@ -331,3 +332,10 @@ async def test_a_shutdown_returns_running_tasks_and_burns_nothing(file_url: str)
             assert [row.outcome for row in await app.attempts(ticket.task_id)] == ["returned"]
         async with app.running():
             assert await ticket.result() == 2
+
+
+async def test_serve_takes_another_url(app: TaskSystem, file_url: str) -> None:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(app.serve, database_url=file_url))
+        app.stop()
+    assert file_exists(file_url)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -12,7 +15,7 @@ import pytest
 
 from actors.cli import COMMANDS
 from actors.cli.entry import cli
-from tests.cli.world import actors, environment, program
+from tests.cli.world import Terminal, actors, environment, program
 
 EXAMPLE_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 OWN = sorted(set(COMMANDS) - {"demo"})
@@ -83,6 +86,22 @@ def test_the_shell_completes_commands_and_states() -> None:
     assert complete("actors re", 1) == ["resume", "retry"]
     assert complete("actors list --status c", 3) == ["completed", "cancelled"]
     assert "--created-after" in complete("actors list --cr", 2)
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
+def test_bash_completes_after_the_line_that_the_help_gives(
+    tmp_path: Path, open_terminal: Callable[..., Terminal]
+) -> None:
+    script = tmp_path / "actors"
+    script.write_text(f'#!/bin/sh\nexec {shlex.join(program())} "$@"\n')
+    script.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    terminal = open_terminal(["/usr/bin/env", "bash", "--norc", "--noprofile", "-i"], PATH=path, PS1="ready> ")
+    (line,) = [line.strip() for line in actors("--help").out.splitlines() if line.strip().startswith("eval ")]
+    terminal.type(f"{line}; echo load''ed\r")
+    terminal.until("loaded")
+    terminal.type("actors canc\t--he\techo''ed\r")
+    terminal.until("actors cancel --help ")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
