@@ -147,7 +147,7 @@ async def test_who_makes_nothing_is_refused_where_there_is_no_file(file_url: str
 
 
 async def test_who_makes_nothing_is_refused_where_there_are_no_tables(file_url: str) -> None:
-    Path(file_url.removeprefix("sqlite:///")).touch()
+    os.close(os.open(file_url.removeprefix("sqlite:///"), os.O_CREAT))
     with refused(SchemaMismatch, "no tables"):
         async with TaskSystem(file_url).running(work=False, create=False):
             pass
