@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..app import TaskSystem
 
 OK, NOTE, BAD = "ok", "note", "bad"
+_SILENT = 6.0  # seconds: three heartbeats
 
 
 @attrs.frozen
@@ -113,22 +114,25 @@ async def _survey(app: TaskSystem) -> Survey:
 
 def _node_findings(seen: Survey) -> Iterator[Finding]:
     for node in seen.nodes:
-        yield Finding("node", OK, f"{node.name} works here; last heard of {age(node.heartbeat_at, seen.now)} ago")
+        silent = (seen.now - node.heartbeat_at).total_seconds() > _SILENT
+        verdict, words = (NOTE, "may be dead") if silent else (OK, "works here")
+        yield Finding("node", verdict, f"{node.name} {words}; last heard of {age(node.heartbeat_at, seen.now)} ago")
     if not seen.nodes:
         yield Finding("node", NOTE, "no node works here")
 
 
 def _waiting_findings(seen: Survey, declared: list[str] | None) -> Iterator[Finding]:
     """Tasks that nobody would start. Whoever looks without an application and a live node cannot know."""
+    total = sum(seen.waiting.values())
     known = {*(declared or []), *(name for node in seen.nodes for name in _types(node))}
     if declared is None and not seen.nodes:
-        yield Finding("waiting", NOTE, f"{sum(seen.waiting.values())} tasks wait; give MODULE:APP to see for whom")
+        yield Finding("waiting", NOTE, f"{total} waiting; give MODULE:APP to see for whom")
         return
     unknown = {name: count for name, count in seen.waiting.items() if count and name not in known}
     for name, count in unknown.items():
         yield Finding("waiting", NOTE, f"{count} of type {name!r}, which nobody declares{did_you_mean(name, known)}")
     if not unknown:
-        yield Finding("waiting", OK, f"{sum(seen.waiting.values())} tasks wait, all of types that somebody declares")
+        yield Finding("waiting", OK, f"{total} waiting, none of a type that nobody declares")
 
 
 def _types(node: NodeInfo) -> list[str]:

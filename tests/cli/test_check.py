@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -108,7 +109,7 @@ def test_tasks_of_a_type_that_nobody_declares_are_told(submit: Callable[..., str
         connection.execute("UPDATE actors_counter SET task_type = 'gret'")
         connection.execute("UPDATE actors_task SET task_type = 'gret'")
     assert "1 of type 'gret', which nobody declares; did you mean 'greet'?" in actors("check", "service:app").fine.out
-    assert "1 tasks wait; give MODULE:APP to see for whom" in actors("check").fine.out
+    assert "1 waiting; give MODULE:APP to see for whom" in actors("check").fine.out
 
 
 def test_as_json_it_is_a_list_of_findings(submit: Callable[..., str]) -> None:
@@ -117,3 +118,14 @@ def test_as_json_it_is_a_list_of_findings(submit: Callable[..., str]) -> None:
     assert [(one["subject"], one["verdict"]) for one in found] == [
         ("settings", "ok"), ("app", "ok"), ("database", "ok"), ("node", "note"), ("waiting", "ok"),
     ]  # fmt: skip
+
+
+def test_a_node_that_has_gone_silent_is_a_note(submit: Callable[..., str]) -> None:
+    submit("greet")
+    now = time.time()
+    with closing(sqlite3.connect("actors.db")) as connection, connection:
+        row = ["silent", now - 60, now - 10, now + 60, 1, None]
+        connection.execute("INSERT INTO actors_node VALUES (?, ?, ?, ?, ?, ?)", row)
+    ended = actors("check", "service:app").fine
+    assert ("note", "node") in findings(ended)
+    assert "silent may be dead; last heard of 10 s ago" in ended.out
