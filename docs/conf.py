@@ -33,7 +33,7 @@ napoleon_numpy_docstring = False
 
 # A broken link fails the build. What is documented elsewhere, or stands in signatures alone, is no link.
 nitpick_ignore_regex = [
-    ("py:obj", r".*"),
+    ("py:obj", r"(?s).+"),
     ("py:class", r"(trio|datetime|collections|contextlib|logging|types|typing)\..+"),
     ("py:class", r"(actors\.[\w.]+\.)?(P(\.k?w?args)?|R|T|Unset|Decorator|Errors)"),
     ("py:class", r"(float|int|str|bool|object|None|function|optional|Callable|Mapping|timedelta)"),
