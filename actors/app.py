@@ -122,7 +122,7 @@ class TaskSystem(Desk):
 
     @property
     def lanes(self) -> dict[str, int]:
-        """Slots by lane: those of the modes, of the settings, and of the declarations."""
+        """Slots by lane, which are those of the modes, of the settings, and of the declarations."""
         return self._registry.lanes()
 
     def on_event(self, callback: Callable[[TaskEvent], object]) -> Callable[[TaskEvent], object]:

@@ -36,7 +36,8 @@ nitpick_ignore_regex = [
     ("py:obj", r"(?s).+"),
     ("py:class", r"(trio|datetime|collections|contextlib|logging|types|typing)\..+"),
     ("py:class", r"(actors\.[\w.]+\.)?(P(\.k?w?args)?|R|T|Unset|Decorator|Errors)"),
-    ("py:class", r"(float|int|str|bool|object|None|function|optional|Callable|Mapping|timedelta)"),
+    ("py:class", r"(float|int|str|bool|object|None|function|optional|Callable|Mapping|datetime|timedelta)"),
+    ("py:class", r"(Connection|Session|scoped_session)"),
     ("py:class", r"actors\.execution\.context\.UntilStopping"),
 ]
 
