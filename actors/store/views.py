@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, Select, func, select
 from ..core.identity import stored_id
 from ..core.retention import note_from
 from ..core.stored import error_from, progress_from
+from ..core.story import Sight
 from ..core.task import Attempt, ExecutionMode, Task, TaskStatus, moment
 from . import rollups
 from .prepared import chunks
@@ -106,6 +107,22 @@ def ended_among(connection: Connection, task_ids: Sequence[str]) -> list[Ended]:
         for part in chunks([stored_id(task_id) for task_id in task_ids])
         for row in connection.execute(select(*columns).where(task.c.task_id.in_(part), ended))
     ]
+
+
+def sights(connection: Connection, task_ids: Sequence[str]) -> list[Sight]:
+    """What the rows of those of *task_ids* show that are stored."""
+    last = (attempt.c.seq == task.c.seq) & (attempt.c.number == task.c.attempt)
+    columns = (task.c.task_id, task.c.task_type, task.c.status, task.c.attempt, task.c.due_at, task.c.progress)
+    query = select(*columns, task.c.result_data, task.c.error_info, attempt.c.outcome).outerjoin(attempt, last)
+    return [
+        Sight(
+            task_id=row.task_id, task_type=row.task_type, status=TaskStatus(row.status), attempt=row.attempt,
+            due_at=row.due_at, progress=row.progress, result=row.result_data, error=row.error_info,
+            outcome=row.outcome,
+        )
+        for part in chunks([stored_id(task_id) for task_id in task_ids])
+        for row in connection.execute(query.where(task.c.task_id.in_(part)))
+    ]  # fmt: skip
 
 
 def known_among(connection: Connection, task_ids: Sequence[str]) -> set[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -30,8 +30,9 @@ from .messages import LookUp, Read, StorageMessage
 from .metrics import LaneMetrics, Meter, Metrics, Resources
 from .replies import Replies, channel_of
 from .running import Running
-from .subscribers import Subscribers
+from .subscribers import BUFFER, Subscribers
 from .waiters import Waiters
+from .watches import Watch, Watches
 from .writes import Cancel, Cleanup, Delete, Pause, RemoveResults, ResetCounters, Revive, Submit
 
 R = TypeVar("R")
@@ -61,6 +62,7 @@ class Node:
         replies: Replies,
         meter: Meter,
         waiters: Waiters,
+        watches: Watches,
         storage: Handle[StorageMessage],
         intake: Handle[TaskRequest],
     ) -> None:
@@ -76,6 +78,7 @@ class Node:
         self._replies = replies
         self._meter = meter
         self._waiters = waiters
+        self._watches = watches
         self._storage = storage
         self._intake = intake
         self._token = trio.lowlevel.current_trio_token()
@@ -252,11 +255,20 @@ class Node:
         return total
 
     def subscribe(
-        self, task_type: str | None, types: TaskEventType | Iterable[TaskEventType] | None, task_id: str | None = None
+        self, task_type: str | None, types: TaskEventType | Iterable[TaskEventType] | None
     ) -> AbstractContextManager[trio.MemoryReceiveChannel[TaskEvent]]:
-        """A channel of events."""
-        wanted = None if task_id is None else stored_id(task_id)
-        return self._subscribers.subscribe(task_type, types, wanted)
+        """A channel of the events of this node."""
+        return self._subscribers.subscribe(task_type, types)
+
+    @asynccontextmanager
+    async def watch(self, task_id: str) -> AsyncIterator[trio.MemoryReceiveChannel[TaskEvent]]:
+        """A channel of one task's events, whichever process causes them."""
+        sender, receiver = trio.open_memory_channel[TaskEvent](BUFFER)
+        watch = Watch(sender, stored_id(task_id))
+        with self._subscribers.listening(watch), self._watches.keeping(watch), sender, receiver:
+            found = await self.read(partial(views.sights, task_ids=[watch.task_id]))
+            watch.begin(found[0] if found else None)
+            yield receiver
 
     def snapshot(self) -> list[ChildSnapshot]:
         """The live supervision tree."""

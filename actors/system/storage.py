@@ -35,6 +35,7 @@ from .parking import Chances, Parking
 from .running import LAST_WAIT, Running
 from .transaction import Transaction, Write, run
 from .waiters import Waiters
+from .watches import Watches
 
 logger = logging.getLogger("actors.system")
 
@@ -74,6 +75,7 @@ class Storage(Actor[StorageMessage]):
         running: Running,
         peers: Peers,
         waiters: Waiters,
+        watches: Watches,
         *,
         working: bool,
         patience: float = PATIENCE,
@@ -85,6 +87,7 @@ class Storage(Actor[StorageMessage]):
         self._running = running
         self._peers = peers
         self._waiters = waiters
+        self._watches = watches
         self._working = working
         self._patience = patience
         self._parking = Parking()
@@ -131,6 +134,7 @@ class Storage(Actor[StorageMessage]):
             self._resumed = False
             await self._store([])
         self._waiters.look_up(self._database)
+        self._watches.look_up(self._database)
 
     async def _store(self, writes: list[Write]) -> None:
         writes.sort(key=lambda write: write.place)
@@ -267,6 +271,7 @@ class Storage(Actor[StorageMessage]):
     async def _look_outside(self) -> None:
         """See what other processes have written: cancels, ends that are waited for, new work, pauses."""
         self._waiters.look_at_all()
+        self._watches.look_at_all()
         if self._working:
             requested, self._running.paused = await self._database.write(partial(_outside, self._node))
             self._outside = False

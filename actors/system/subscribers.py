@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import attrs
 import trio
@@ -18,6 +19,20 @@ BUFFER = 1000
 """Events that a slow subscriber may be behind before it loses some."""
 
 
+class Listener(Protocol):
+    """Who is offered events, and takes those that it wants.
+
+    Attributes:
+        lost: events that it was too slow for.
+    """
+
+    sender: trio.MemorySendChannel[TaskEvent]
+    lost: int
+
+    def offer(self, event: TaskEvent) -> None:
+        """Take *event*, or leave it; without waiting."""
+
+
 @attrs.define(eq=False)
 class Subscription:
     """One listener; None means any.
@@ -28,14 +43,11 @@ class Subscription:
 
     sender: trio.MemorySendChannel[TaskEvent]
     task_type: str | None
-    task_id: str | None
     types: frozenset[TaskEventType] | None
     lost: int = 0
 
     def offer(self, event: TaskEvent) -> None:
         """Give it *event*, if it is one that it wants and has room for."""
-        if self.task_id is not None and self.task_id != event.task_id:
-            return
         if self.task_type is not None and self.task_type != event.task_type:
             return
         if self.types is not None and event.type not in self.types:
@@ -52,23 +64,22 @@ class Subscribers:
     """All listeners of this node. They outlive the Monitor."""
 
     def __init__(self, callbacks: list[Callable[[TaskEvent], object]]) -> None:
-        self._subscriptions: list[Subscription] = []
+        self._listeners: list[Listener] = []
         self._callbacks = callbacks
 
     def __bool__(self) -> bool:
-        return bool(self._subscriptions or self._callbacks)
+        return bool(self._listeners or self._callbacks)
 
     @property
     def lost(self) -> int:
         """Events that slow subscribers of now have lost."""
-        return sum(subscription.lost for subscription in self._subscriptions)
+        return sum(listener.lost for listener in self._listeners)
 
     @contextmanager
     def subscribe(
         self,
         task_type: str | None = None,
         types: TaskEventType | Iterable[TaskEventType] | None = None,
-        task_id: str | None = None,
     ) -> Iterator[trio.MemoryReceiveChannel[TaskEvent]]:
         """A channel of the events that come while the block runs.
 
@@ -76,18 +87,23 @@ class Subscribers:
             InvalidOption: *types* has something else than event types, or nothing.
         """
         sender, receiver = trio.open_memory_channel[TaskEvent](BUFFER)
-        subscription = Subscription(sender, task_type, task_id, None if types is None else _kinds(types))
-        self._subscriptions.append(subscription)
+        subscription = Subscription(sender, task_type, None if types is None else _kinds(types))
+        with self.listening(subscription), sender, receiver:
+            yield receiver
+
+    @contextmanager
+    def listening(self, listener: Listener) -> Iterator[None]:
+        """Offer all events to *listener* while the block runs."""
+        self._listeners.append(listener)
         try:
-            with sender, receiver:
-                yield receiver
+            yield
         finally:
-            self._subscriptions.remove(subscription)
+            self._listeners.remove(listener)
 
     def publish(self, event: TaskEvent) -> None:
         """Offer *event* to everyone; nobody is waited for, and no listener's fault reaches another."""
-        for subscription in self._subscriptions:
-            subscription.offer(event)
+        for listener in self._listeners:
+            listener.offer(event)
         for callback in self._callbacks:
             try:
                 callback(event)
@@ -97,8 +113,8 @@ class Subscribers:
 
     def close(self) -> None:
         """End every subscriber's channel: there will be no more events."""
-        for subscription in self._subscriptions:
-            subscription.sender.close()
+        for listener in self._listeners:
+            listener.sender.close()
 
 
 def _kinds(types: object) -> frozenset[TaskEventType]:

@@ -51,6 +51,7 @@ from .subscribers import Subscribers
 from .timeout import Timeout
 from .transaction import Transaction
 from .waiters import Waiters
+from .watches import Watches
 from .worker import Outbox, Tools, Worker
 
 CAPACITY = 10_000
@@ -126,6 +127,7 @@ class _Parts:
         self.heart = Heart(name, plan.lease, time.time, lambda: self.node.description())
         self._surroundings = Surroundings(self.clock.wall, self.board.report, self._prepare, self.running.end_late)
         self._waiters = Waiters()
+        self._watches = Watches(self.clock.wall)
         self._make_children()
         self._replies = Replies(self.clock.wall, self._waiters, lambda: self.storage.handle.hint(LookUp()))
         self.node = Node(
@@ -140,6 +142,7 @@ class _Parts:
             replies=self._replies,
             meter=self.meter,
             waiters=self._waiters,
+            watches=self._watches,
             storage=self.storage.handle,
             intake=self.intake.handle,
         )
@@ -200,7 +203,7 @@ class _Parts:
         peers = Peers(self._tell, self.timeout.handle, self.scheduler.handle)
         return Storage(
             self._opened.database, self._name, self.clock, self._plan.aging, self.running, peers, self._waiters,
-            working=self._plan.work,
+            self._watches, working=self._plan.work,
         )  # fmt: skip
 
     def _monitor(self) -> Monitor:

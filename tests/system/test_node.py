@@ -13,6 +13,7 @@ from actors.system.messages import LookUp
 from actors.system.metrics import Meter
 from actors.system.node import Node
 from actors.system.waiters import Waiters
+from actors.system.watches import Watches
 from actors.system.writes import Cleanup, RemoveResults, Submit
 from tests.system.world import World
 
@@ -23,6 +24,7 @@ def make(world: World) -> Node:
         name="node-1", database="sqlite:///:memory:", work=True, grace=1.0,
         clock=world.clock, chance=world.chance, running=world.running,
         subscribers=world.subscribers, replies=world.replies, meter=Meter(trio.current_time()), waiters=Waiters(),
+        watches=Watches(world.clock.wall),
         storage=world.storage.handle, intake=Probe("intake").handle,
     )  # fmt: skip
 

@@ -32,6 +32,7 @@ from actors.system.storage import Peers, Storage
 from actors.system.subscribers import Subscribers
 from actors.system.transaction import Transaction, Write
 from actors.system.waiters import Waiters
+from actors.system.watches import Watches
 from tests.execution.world import child, claimed, handler
 
 T = TypeVar("T")
@@ -109,9 +110,9 @@ class World:
     def make_storage(self, database: Any, waiters: Waiters | None = None, **options: Any) -> Callable[[], Storage]:
         """What a supervisor calls for each life of Storage."""
         peers = Peers(self.told.append, self.timeout.handle, self.scheduler.handle)
-        shared = waiters or self.waiters
+        shared, watches = waiters or self.waiters, Watches(self.clock.wall)
         chosen: Mapping[str, Any] = {"working": True, **options}
-        return lambda: Storage(database, "node-1", self.clock, AGING, self.running, peers, shared, **chosen)
+        return lambda: Storage(database, "node-1", self.clock, AGING, self.running, peers, shared, watches, **chosen)
 
 
 def later(row: NewTask, due: float) -> NewTask:

@@ -1,6 +1,7 @@
 """A working node that does what the test says, a line a time. Argument: the database's path.
 
-`submit N` answers `submitted ID`; `wait ID` answers `result VALUE`; `end` ends it in order.
+`submit N`, `endless`, `fail` and `steps DELAY` answer `submitted ID`; `wait ID` answers `result VALUE`; `watch ID`
+answers `watching`, and `heard EVENT` when there is one; `end` ends it in order.
 """
 
 from __future__ import annotations
@@ -40,9 +41,32 @@ async def blocking(context: TaskContext) -> None:
     say("unblocked")
 
 
+@app.task(max_retries=0)
+async def fail() -> None:
+    raise LookupError("no such page")
+
+
+@app.task
+async def steps(context: TaskContext) -> str:
+    for step in range(10):
+        context.progress(step / 10)
+        await trio.sleep(0.1)
+    return "all steps"
+
+
 async def obey(order: str, *values: str) -> None:
     if order == "submit":
         say("submitted", (await double.submit(number=int(values[0]))).task_id)
+    elif order == "endless":
+        say("submitted", (await endless.submit()).task_id)
+    elif order == "fail":
+        say("submitted", (await fail.submit()).task_id)
+    elif order == "steps":
+        say("submitted", (await steps.options(delay=float(values[0])).submit()).task_id)
+    elif order == "watch":
+        async with app.ticket(values[0]).events() as receive:
+            say("watching")
+            say("heard", (await receive.receive()).type.value)
     elif order == "block":
         await (await blocking.submit()).result()
     elif order == "wait":
