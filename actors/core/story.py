@@ -15,12 +15,13 @@ from .retention import note_from
 from .stored import error_from
 from .task import TaskStatus, moment
 
-_ENDS: Final = {
+ENDS: Final = {
     TaskStatus.COMPLETED: TaskEventType.COMPLETED,
     TaskStatus.FAILED: TaskEventType.FAILED,
     TaskStatus.TIMEOUT: TaskEventType.TIMED_OUT,
     TaskStatus.CANCELLED: TaskEventType.CANCELLED,
 }
+"""The event that tells of each end."""
 _WAYS_BACK: Final = {
     AttemptOutcome.SNOOZED.value: TaskEventType.SNOOZED,
     AttemptOutcome.CRASHED.value: TaskEventType.RECOVERED,
@@ -77,7 +78,7 @@ def _now(now: Sight, before: TaskStatus) -> TaskEventType | None:
         return TaskEventType.RETRY_SCHEDULED
     if now.status is TaskStatus.PENDING and now.attempt and not before.ended:
         return _WAYS_BACK.get(now.outcome or "", TaskEventType.RETURNED)
-    return _ENDS.get(now.status)
+    return ENDS.get(now.status)
 
 
 def _data(now: Sight) -> dict[str, Any]:

@@ -11,7 +11,9 @@ import orjson
 from ..core.events import TaskEvent, TaskEventType
 from ..core.lifecycle import Transition
 from ..core.outcome import Change
+from ..core.retention import note_from
 from ..core.stored import error_from
+from ..core.story import ENDS
 from ..core.task import TaskStatus, moment
 from ..store.leases import Recovered
 from ..store.settle import Settled
@@ -26,12 +28,6 @@ _TYPES: Final = {
     Transition.RETRY: TaskEventType.RETRY_SCHEDULED,
     Transition.SNOOZE: TaskEventType.SNOOZED,
     Transition.GIVE_BACK: TaskEventType.RETURNED,
-}
-_ENDS: Final = {
-    TaskStatus.COMPLETED.value: TaskEventType.COMPLETED,
-    TaskStatus.FAILED.value: TaskEventType.FAILED,
-    TaskStatus.TIMEOUT.value: TaskEventType.TIMED_OUT,
-    TaskStatus.CANCELLED.value: TaskEventType.CANCELLED,
 }
 _RECOVERED: Final = {
     TaskStatus.PENDING: TaskEventType.RECOVERED,
@@ -94,10 +90,10 @@ def end_of(ended: Ended, at: datetime) -> TaskEvent:
     """The event of an end, wherever it was heard of."""
     data: dict[str, Any] = {}
     if ended.result is not None:
-        data["result_data"] = orjson.loads(ended.result)
+        data["result_data"] = note_from(ended.result) or orjson.loads(ended.result)
     if ended.error is not None:
         data["error_info"] = error_from(ended.error)
-    return TaskEvent(_ENDS[ended.status], ended.task_id, ended.task_type, ended.attempt, at, data)
+    return TaskEvent(ENDS[TaskStatus(ended.status)], ended.task_id, ended.task_type, ended.attempt, at, data)
 
 
 def _recovered(found: Recovered, now: float) -> TaskEvent:
