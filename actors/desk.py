@@ -143,7 +143,7 @@ class Desk:
 
         How many tasks there are, in which state, stays as it is, and so do the tasks.
         """
-        await self.running_node.reset_statistics()
+        await self.running_node.steering.reset_statistics()
 
     async def nodes(self) -> Sequence[NodeInfo]:
         """The nodes that work on this database, in any process, with what they say of themselves.
@@ -176,7 +176,7 @@ class Desk:
         Raises:
             TaskNotFound: it is not stored.
         """
-        taken = await self.running_node.cancel(task_id)
+        taken = await self.running_node.steering.cancel(task_id)
         if taken is None:
             raise TaskNotFound.of(task_id)
         return taken
@@ -191,7 +191,7 @@ class Desk:
             TaskNotFound: it is not stored.
             IllegalTransition: it has not ended, or a living task of its type has taken its key.
         """
-        await self.running_node.revive(task_id)
+        await self.running_node.steering.revive(task_id)
         return self.ticket(task_id)
 
     async def retry_failed(self, task_type: str | None = None, since: datetime | None = None) -> int:
@@ -205,7 +205,7 @@ class Desk:
             since: which ended at this time or after it.
         """
         start = None if since is None else options.epoch("since", since)
-        return await self.running_node.revive_failed(task_type, start)
+        return await self.running_node.steering.revive_failed(task_type, start)
 
     async def delete(self, task_id: str) -> None:
         """Remove an ended task, with its attempts.
@@ -214,7 +214,7 @@ class Desk:
             TaskNotFound: it is not stored (any more).
             IllegalTransition: it has not ended; cancel it first.
         """
-        await self.running_node.delete(task_id)
+        await self.running_node.steering.delete(task_id)
 
     async def pause(self, *, lane: str | None = None, task_type: str | None = None) -> None:
         """Start no more tasks of a lane or a type, on any node, until `resume`. What runs goes on.
@@ -227,7 +227,7 @@ class Desk:
         """
         kind, name = _one_of_two(lane, task_type)
         self._registry.check_name(kind, name)
-        await self.running_node.pause(kind, name, on=True)
+        await self.running_node.steering.pause(kind, name, on=True)
 
     async def resume(self, *, lane: str | None = None, task_type: str | None = None) -> None:
         """End a pause; also that of a lane or a type that is not declared (any more).
@@ -236,9 +236,9 @@ class Desk:
             UnknownTaskType, InvalidOption: see `pause`; and it is not paused.
         """
         kind, name = _one_of_two(lane, task_type)
-        if (kind, name) not in await self.running_node.pauses():
+        if (kind, name) not in await self.running_node.steering.pauses():
             self._registry.check_name(kind, name)
-        await self.running_node.pause(kind, name, on=False)
+        await self.running_node.steering.pause(kind, name, on=False)
 
     async def cleanup(
         self,
@@ -257,7 +257,7 @@ class Desk:
             kept = attrs.evolve(kept, completed=options.span("completed_older_than", completed_older_than))
         if failed_older_than is not None:
             kept = attrs.evolve(kept, failed=options.span("failed_older_than", failed_older_than))
-        return await self.running_node.cleanup(kept)
+        return await self.running_node.steering.cleanup(kept)
 
 
 def _one_of_two(lane: str | None, task_type: str | None) -> tuple[str, str]:

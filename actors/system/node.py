@@ -1,43 +1,39 @@
-"""A running node, for `app` to talk to: each method is an ask, and turns the kernel's errors into the user's."""
+"""A running node, for `app` to talk to: submits, reads, waits and watches; `steering.py` has what changes tasks."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import attrs
 import trio
 
 from .. import __version__
-from ..core.errors import IllegalTransition, InvalidOption, NotRunning, StorageUnavailable, TaskNotFound
+from ..core.errors import InvalidOption, NotRunning
 from ..core.events import TaskEvent, TaskEventType
 from ..core.identity import stored_id
 from ..core.node import NodeInfo
 from ..core.request import NewTask, Receipt, TaskRequest
-from ..core.retention import Retention
 from ..core.stored import plain_text
-from ..core.task import Attempt, Order, Task, TaskStatus
-from ..kernel import ActorCrashed, ActorStopped, Ask, ChildSnapshot, Handle, Tree
-from ..store import leases, pages, steer, views
-from ..store.cleanup import Removed
-from ..store.connection import Connection
+from ..core.task import Attempt, Order, Task
+from ..kernel import ChildSnapshot, Handle, Tree
+from ..store import leases, pages, views
 from ..store.outlook import Outlook, outlook
-from ..store.revive import Revival, Revived, failures
 from .clock import Chance, Clock
-from .messages import LookUp, Read, StorageMessage
+from .door import STOPPED, Door
+from .messages import LookUp, StorageMessage
 from .metrics import LaneMetrics, Meter, Metrics, Resources
 from .replies import Replies, channel_of
 from .running import Running
+from .steering import Steering
 from .subscribers import BUFFER, Subscribers
 from .waiters import Waiters
 from .watches import Watch, Watches
-from .writes import Cancel, Cleanup, Delete, Pause, RemoveResults, ResetCounters, Revive, Submit
+from .writes import Submit
 
 R = TypeVar("R")
-
-STOPPED: Final = "the task system has stopped; what was not acknowledged is not stored"
 
 
 class Node:
@@ -46,6 +42,7 @@ class Node:
     Attributes:
         database: the URL, without its passwords.
         grace: seconds that the stop leaves to what runs; may be changed until then.
+        steering: what can be done to stored tasks.
     """
 
     def __init__(
@@ -80,20 +77,12 @@ class Node:
         self._waiters = waiters
         self._watches = watches
         self._storage = storage
+        self._door = Door(storage)
+        self.steering = Steering(self._door, clock, chance, meter)
         self._intake = intake
         self._token = trio.lowlevel.current_trio_token()
         self._resources = Resources()
         self._started = trio.current_time()
-
-    async def _ask(self, message: Ask[R]) -> R:
-        try:
-            return await self._storage.ask(message)
-        except ActorStopped:
-            raise NotRunning(STOPPED) from None
-        except ActorCrashed as error:
-            raise StorageUnavailable(
-                "storage failed while it worked on this, and was restarted; it may be tried again"
-            ) from error
 
     async def submit(self, rows: Sequence[NewTask], requests: Sequence[TaskRequest] = ()) -> list[Receipt]:
         """Store *rows*, all or none; *requests* are theirs, in case they want replies.
@@ -103,7 +92,7 @@ class Node:
         """
         submit = Submit(rows)
         self._replies.follow(submit, [channel_of(request) for request in requests])
-        receipts: list[Receipt] = await self._ask(submit)
+        receipts: list[Receipt] = await self._door.ask(submit)
         return receipts
 
     def from_thread(self, function: Callable[..., Awaitable[R]], *args: Any) -> R:
@@ -135,47 +124,42 @@ class Node:
         """
         return await self._waiters.wait(stored_id(task_id), lambda: self._storage.hint(LookUp()))
 
-    async def read(self, query: Callable[[Connection], R]) -> R:
-        """What *query* returns on the reader's connection."""
-        found: R = await self._ask(Read(query))
-        return found
-
     async def get(self, task_id: str) -> Task | None:
         """The task as it is stored."""
-        return await self.read(lambda connection: views.get(connection, task_id))
+        return await self._door.read(lambda connection: views.get(connection, task_id))
 
     async def page(
         self, which: Mapping[str, Any], order: Order, limit: int, after: str | None, aging: float
     ) -> list[Task]:
         """A page of tasks; *which* are the values of a `views.Filter`."""
         chosen = views.Filter(**which)
-        return await self.read(lambda connection: pages.page(connection, chosen, order, limit, after, aging))
+        return await self._door.read(lambda connection: pages.page(connection, chosen, order, limit, after, aging))
 
     async def count(self, which: Mapping[str, Any]) -> int:
         """How many tasks there are."""
         chosen = views.Filter(**which)
-        return await self.read(lambda connection: views.count(connection, chosen))
+        return await self._door.read(lambda connection: views.count(connection, chosen))
 
     async def attempts(self, task_id: str) -> list[Attempt]:
         """Attempts that did not simply succeed."""
-        return await self.read(lambda connection: views.attempts(connection, task_id))
+        return await self._door.read(lambda connection: views.attempts(connection, task_id))
 
     async def statistics(self) -> views.Statistics:
         """What the counters say."""
         now, uptime = self.clock.wall(), trio.current_time() - self._started
-        return await self.read(lambda connection: views.statistics(connection, now, uptime))
+        return await self._door.read(lambda connection: views.statistics(connection, now, uptime))
 
     async def outlook(self) -> Outlook:
         """What may still happen here without help from outside: for whoever moves the clock."""
         running, now = self.running, self.clock.wall()
         types = [name for name in running.handlers if ("task_type", name) not in running.paused]
         lanes = [name for name in running.lanes if ("lane", name) not in running.paused]
-        return await self.read(lambda connection: outlook(connection, types if self.work else [], lanes, now))
+        return await self._door.read(lambda connection: outlook(connection, types if self.work else [], lanes, now))
 
     async def nodes(self) -> list[NodeInfo]:
         """The nodes of the database; this one as it is now."""
         now = self.clock.wall()
-        found = await self.read(lambda connection: leases.known(connection, now))
+        found = await self._door.read(lambda connection: leases.known(connection, now))
         return [self._as_it_is(node) if node.name == self.name else node for node in found]
 
     def _as_it_is(self, node: NodeInfo) -> NodeInfo:
@@ -183,76 +167,6 @@ class Node:
         times = node.started_at.timestamp(), node.heartbeat_at.timestamp(), node.lease_until.timestamp()
         fresh = NodeInfo.of(self.name, *times, self.description(), working=self.work, now=now)
         return attrs.evolve(fresh, alive=True)
-
-    async def reset_statistics(self) -> None:
-        """Let the counters of what happened, and the live figures, begin anew."""
-        while await self._ask(ResetCounters()):
-            pass
-        self._meter.reset(trio.current_time())
-
-    async def cancel(self, task_id: str) -> bool | None:
-        """Whether the cancel was taken; None for an unknown task."""
-        found = await self._ask(Cancel([stored_id(task_id)]))
-        return found[0].taken if found else None
-
-    async def revive(self, task_id: str) -> None:
-        """Make an ended task due again.
-
-        Raises:
-            TaskNotFound: it is not stored.
-            IllegalTransition: it has not ended, or its key is taken.
-        """
-        found: list[Revived] = await self._ask(Revive([task_id], self.chance.nonce()))
-        if not found:
-            raise TaskNotFound.of(task_id)
-        if found[0].result is not Revival.DONE:
-            raise IllegalTransition(_why_not_revived(found[0]))
-
-    async def revive_failed(self, task_type: str | None, since: float | None) -> int:
-        """Make due again what failed or timed out from *since* until now, a batch at a time; how many there were."""
-        until, total = self.clock.wall(), 0
-        for status in (TaskStatus.FAILED, TaskStatus.TIMEOUT):
-            behind, more = None, True
-            while more:
-                found = await self.read(
-                    partial(failures, status=status, task_type=task_type, since=since, until=until, behind=behind)
-                )
-                if found.task_ids:
-                    revived: list[Revived] = await self._ask(Revive(found.task_ids, self.chance.nonce()))
-                    total += sum(one.result is Revival.DONE for one in revived)
-                behind, more = found.behind, found.behind is not None
-        return total
-
-    async def delete(self, task_id: str) -> None:
-        """Remove an ended task.
-
-        Raises:
-            TaskNotFound: it is not stored.
-            IllegalTransition: it has not ended.
-        """
-        found: list[Removed] = await self._ask(Delete([task_id]))
-        if not found:
-            raise TaskNotFound.of(task_id)
-        if not found[0].status.ended:
-            name = f"task {task_id} ({found[0].task_type!r})"
-            raise IllegalTransition(f"{name} is {found[0].status.value}; it can be deleted when it has ended")
-
-    async def pause(self, kind: str, name: str, *, on: bool) -> None:
-        """Pause a lane or a task type, or let it go on."""
-        await self._ask(Pause(kind, name, on))
-
-    async def pauses(self) -> frozenset[tuple[str, str]]:
-        """What is paused: ("lane" or "task_type", name)."""
-        return await self.read(steer.pauses)
-
-    async def cleanup(self, kept: Retention) -> int:
-        """Delete tasks that ended longer ago than this, and large results; how many tasks."""
-        now, total = self.clock.wall(), 0
-        while removed := await self._ask(Cleanup(now - kept.completed, now - kept.failed)):
-            total += removed
-        while await self._ask(RemoveResults(now - kept.large_results)):
-            pass
-        return total
 
     def subscribe(
         self, task_type: str | None, types: TaskEventType | Iterable[TaskEventType] | None
@@ -266,7 +180,7 @@ class Node:
         sender, receiver = trio.open_memory_channel[TaskEvent](BUFFER)
         watch = Watch(sender, stored_id(task_id))
         with self._subscribers.listening(watch), self._watches.keeping(watch), sender, receiver:
-            found = await self.read(partial(views.sights, task_ids=[watch.task_id]))
+            found = await self._door.read(partial(views.sights, task_ids=[watch.task_id]))
             watch.begin(found[0] if found else None)
             yield receiver
 
@@ -298,13 +212,3 @@ class Node:
             events_lost=self._subscribers.lost + self._replies.lost,
             system_resources=self._resources.look(now),
         )
-
-
-def _why_not_revived(found: Revived) -> str:
-    name = f"task {found.task_id} ({found.task_type!r})"
-    if found.result is Revival.ALIVE:
-        return f"{name} is {found.status.value}; a task can be retried when it has ended"
-    return (
-        f"{name} has the key {found.key!r}, which another task of this type has taken meanwhile;"
-        " it can be retried when that one has ended"
-    )

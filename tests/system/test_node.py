@@ -71,5 +71,5 @@ async def test_a_cleanup_goes_in_batches_and_counts_them(autojump_clock: MockClo
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(remove)
-        assert await node.cleanup(Retention(10.0, 20.0, 5.0)) == 520
+        assert await node.steering.cleanup(Retention(10.0, 20.0, 5.0)) == 520
     await wait_all_tasks_blocked()

@@ -1,0 +1,43 @@
+"""The way to Storage for those who are no actors: the kernel's errors become the user's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from ..core.errors import NotRunning, StorageUnavailable
+from ..kernel import ActorCrashed, ActorStopped, Ask, Handle
+from ..store.connection import Connection
+from .messages import Read, StorageMessage
+
+R = TypeVar("R")
+
+STOPPED: Final = "the task system has stopped; what was not acknowledged is not stored"
+
+
+class Door:
+    """Asks Storage."""
+
+    def __init__(self, storage: Handle[StorageMessage]) -> None:
+        self._storage = storage
+
+    async def ask(self, message: Ask[R]) -> R:
+        """The answer to *message*.
+
+        Raises:
+            NotRunning: the task system has stopped.
+            StorageUnavailable: Storage failed on it.
+        """
+        try:
+            return await self._storage.ask(message)
+        except ActorStopped:
+            raise NotRunning(STOPPED) from None
+        except ActorCrashed as error:
+            raise StorageUnavailable(
+                "storage failed while it worked on this, and was restarted; it may be tried again"
+            ) from error
+
+    async def read(self, query: Callable[[Connection], R]) -> R:
+        """What *query* returns on the reader's connection."""
+        found: R = await self.ask(Read(query))
+        return found
