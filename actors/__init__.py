@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .execution.context import current as current
     from .execution.context import log as log
     from .execution.context import progress as progress
+    from .execution.hooks import AttemptEnd as AttemptEnd
     from .handlers import Handlers as Handlers
     from .settings import Settings as Settings
     from .ticket import Ticket as Ticket
@@ -44,6 +45,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Abort": "core.control",
     "Attempt": "core.task",
+    "AttemptEnd": "execution.hooks",
     "DeclaredTask": "declared",
     "ErrorInfo": "core.task",
     "ExecutionMode": "core.task",

@@ -1,14 +1,13 @@
-"""TaskSystem: declare, run, submit; `desk.py` has what looks and steers.
+"""TaskSystem: declare and run; `submitting.py` has what submits, `desk.py` what looks and steers.
 
 Nothing here imports trio or SQLAlchemy before it runs: modules with handlers are imported in places that need neither.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from .core import options
 from .core.errors import (
@@ -19,21 +18,25 @@ from .core.errors import (
 from .core.request import TaskRequest
 from .declare import Declaration, HandlerOptions, TaskOptions
 from .declared import DeclaredTask, TaskDecorator
-from .desk import Desk
 from .handlers import Handlers
+from .hooks import plain
 from .settings import Settings
-from .ticket import Ticket
+from .submitting import SubmitDesk
 
 if TYPE_CHECKING:
     import trio
-    from sqlalchemy import Connection
-    from sqlalchemy.orm import Session, scoped_session
 
     from .core.events import TaskEvent
+    from .execution.context import TaskContext
+    from .execution.hooks import AttemptEnd
     from .system.supervisor import Plan
 
+SubmitHook = TypeVar("SubmitHook", bound="Callable[[TaskRequest], TaskRequest | None]")
+AttemptHook = TypeVar("AttemptHook", bound="Callable[[TaskContext], object]")
+EndHook = TypeVar("EndHook", bound="Callable[[TaskContext, AttemptEnd], object]")
 
-class TaskSystem(Desk):
+
+class TaskSystem(SubmitDesk):
     """Task types, and a database in which their tasks are kept.
 
     Args:
@@ -131,10 +134,47 @@ class TaskSystem(Desk):
         Raises:
             InvalidOption: it is declared with async def, so its calls would never run.
         """
-        if inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(type(callback).__call__):
-            raise InvalidOption(f"the event callback {callback!r:.80} is async; it should be a plain function")
+        plain("event callback", callback)
         self._callbacks.append(callback)
         return callback
+
+    def before_submit(self, hook: SubmitHook) -> SubmitHook:
+        """Have *hook* called with each request before it is checked and stored, whatever way it comes.
+
+        It may return another request in its place; the `reply_to` stays the submitter's. If it raises, that submit
+        fails with the error (by channel: is REJECTED), which is logged. It is called where the submit is: in the
+        event loop, where it must not block, or in the thread of a handler or of `enqueue`.
+
+        Raises:
+            InvalidOption: it is declared with async def.
+        """
+        plain("before_submit hook", hook)
+        self._registry.hooks.before_submit.append(hook)
+        return hook
+
+    def before_attempt(self, hook: AttemptHook) -> AttemptHook:
+        """Have *hook* called before each attempt of this node, in the event loop; it must not block.
+
+        The handler sees the context variables that it sets. If it raises, the attempt fails as if the handler had.
+
+        Raises:
+            InvalidOption: it is declared with async def.
+        """
+        plain("before_attempt hook", hook)
+        self._registry.hooks.attempts.before.append(hook)
+        return hook
+
+    def after_attempt(self, hook: EndHook) -> EndHook:
+        """Have *hook* called after each attempt of this node, in the event loop; it must not block.
+
+        It sees the context variables of `before_attempt` hooks. If it raises, that is logged, and the outcome stands.
+
+        Raises:
+            InvalidOption: it is declared with async def.
+        """
+        plain("after_attempt hook", hook)
+        self._registry.hooks.attempts.after.append(hook)
+        return hook
 
     # Run
 
@@ -210,77 +250,9 @@ class TaskSystem(Desk):
             lanes=self._registry.lanes(),
             prepare=self._registry.row,
             callbacks=self._callbacks,
+            hooks=self._registry.hooks.attempts,
             aging=settings.aging_seconds,
             grace=settings.grace_seconds,
             lease=settings.lease_seconds,
             retention=settings.retention,
         )
-
-    # Submit
-
-    async def submit(self, request: TaskRequest) -> Ticket[Any]:
-        """Store a task; returns after the commit. See `DeclaredTask.submit` for the errors.
-
-        Raises:
-            UnknownTaskType: nothing is declared under the request's type.
-        """
-        node = self.running_node
-        row = self._registry.row(request, node.clock.wall(), node.chance)
-        (receipt,) = await node.submit([row], [request])
-        return Ticket(self, receipt.task_id, receipt.created)
-
-    async def submit_many(self, requests: Iterable[TaskRequest]) -> list[Ticket[Any]]:
-        """Store tasks, all or none, in one commit; their tickets in the same order."""
-        node = self.running_node
-        wanted = list(requests)
-        rows = [self._registry.row(request, node.clock.wall(), node.chance) for request in wanted]
-        receipts = await node.submit(rows, wanted) if rows else []
-        return [Ticket(self, receipt.task_id, receipt.created) for receipt in receipts]
-
-    def submit_sync(self, request: TaskRequest) -> Ticket[Any]:
-        """`submit` for any thread but the event loop's, that of a handler among them; blocks until the commit.
-
-        Raises:
-            InvalidOption: it was called in a thread in which trio runs.
-            NotRunning: the task system does not run, or stopped meanwhile.
-        """
-        return self.running_node.from_thread(self.submit, request)
-
-    async def submit_plain(
-        self, declaration: Declaration, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> Ticket[Any]:
-        """Store a task without options of its own: the short way of `DeclaredTask.submit`."""
-        node = self.running_node
-        row = self._registry.plain_row(declaration, args, kwargs, node.clock.wall(), node.chance)
-        (receipt,) = await node.submit([row])
-        return Ticket(self, receipt.task_id, receipt.created)
-
-    def enqueue(
-        self, connection: Connection | Session | scoped_session[Session], requests: Iterable[TaskRequest]
-    ) -> list[Ticket[Any]]:
-        """Store tasks in your own transaction: they are there when it commits, and go when it is rolled back.
-
-        It needs no running node. A working node notices the commit within 100 ms on the same SQLite file. Until then
-        nobody else sees the tasks; `Ticket.wait` does not find them. From asyncio: `await session.run_sync(app.enqueue,
-        requests)`. The transaction is not ended here. On SQLite it holds the file's one write lock from here on, so
-        every node's writes, and with them submits and outcomes, wait until it ends: keep it short.
-
-        Args:
-            connection: an SQLAlchemy Connection or Session, on SQLite or PostgreSQL, with any driver of these.
-
-        Raises:
-            UnknownTaskType, InvalidPayload, PayloadTooLarge, InvalidOption: a request cannot be stored; none is.
-            SchemaMismatch: the database has no tables for tasks, or those of another version.
-        """
-        from .system.enqueue import enqueue
-
-        receipts = enqueue(connection, requests, self._registry.row, self.wall())
-        return [Ticket(self, receipt.task_id, receipt.created) for receipt in receipts]
-
-    def requests(self) -> trio.MemorySendChannel[TaskRequest]:
-        """A clone of the channel that the Intake actor reads.
-
-        A request is stored once its SUBMITTED event has come, to the subscribers of events, and to its own `reply_to`
-        if it has one; what cannot be taken is told as a REJECTED event.
-        """
-        return self.running_node.requests()

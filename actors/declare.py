@@ -13,6 +13,7 @@ import attrs
 from .core import options
 from .core.codec import Signature
 from .core.errors import InvalidOption, ModeUnavailable, did_you_mean
+from .core.request import TaskRequest
 from .core.retry import RetryPolicy
 from .core.schedule import Defaults
 from .core.task import ExecutionMode, TaskPriority
@@ -129,6 +130,11 @@ class Declaration:
     def changed(self, given: Mapping[str, Any]) -> Declaration:
         """The same with other options."""
         return Declaration(self.task_type, self.function, self.options.changed(given))
+
+    def request(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], **given: Any) -> TaskRequest:
+        """The request for a call with these arguments, which are checked."""
+        payload = self.signature.decode(self.signature.encode(args, dict(kwargs)))
+        return TaskRequest(self.task_type, payload, **given)
 
     def defaults(self, settings: Settings) -> Defaults:
         """What each of its tasks gets, under *settings*."""

@@ -14,13 +14,13 @@ from .declare import UNSET, Declaration, HandlerOptions, Unset
 from .execution.context import TaskContext
 
 if TYPE_CHECKING:
-    from .app import TaskSystem
+    from .submitting import SubmitDesk
     from .ticket import Ticket
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-Find: TypeAlias = "Callable[[], tuple[TaskSystem, Declaration]]"
+Find: TypeAlias = "Callable[[], tuple[SubmitDesk, Declaration]]"
 """Where a declared task is submitted, and what it is declared as there; raises `ActorsError` if that cannot be told."""
 
 
@@ -72,8 +72,7 @@ class DeclaredTask(Generic[P, R]):
             given["run_at"] = datetime.fromtimestamp(app.wall() + delay, UTC)
         if isinstance(expires := given.pop("expires", None), float):
             expires = datetime.fromtimestamp(app.wall() + expires, UTC)
-        payload = declaration.signature.decode(declaration.signature.encode(args, dict(kwargs)))
-        return TaskRequest(declaration.task_type, payload, expires_at=expires, **given)
+        return declaration.request(args, kwargs, expires_at=expires, **given)
 
     def options(
         self,

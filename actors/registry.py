@@ -20,6 +20,7 @@ from .core.schedule import Defaults, plain_row, requested_row
 from .core.task import ExecutionMode
 from .declare import Declaration
 from .execution.handler import Handler
+from .hooks import Hooks
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -27,10 +28,15 @@ if TYPE_CHECKING:
 
 
 class Registry:
-    """The task types of one system."""
+    """The task types of one system.
+
+    Attributes:
+        hooks: what is called before a row is made, and around attempts.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.hooks = Hooks()
         self._declarations: dict[str, Declaration] = {}
         self._defaults: dict[str, Defaults] = {}
 
@@ -118,6 +124,8 @@ class Registry:
     def row(self, request: TaskRequest, now: float, chance: Chance) -> NewTask:
         """The row of *request*, submitted at *now* (epoch seconds); raises what is wrong with it. In any thread."""
         _be_request(request)
+        if self.hooks.before_submit:
+            request = self.hooks.changed(request)
         declaration = self.find(request.task_type)
         payload = self._sized(request.task_type, declaration.signature.check(request.input_data))
         metadata = None if request.metadata is None else _metadata(request.metadata)

@@ -97,9 +97,14 @@ class Attempt:
 
     async def run(self) -> Outcome:
         """Run the handler and say what it came to."""
+        enter(self.context)
+        try:
+            if self._surroundings.hooks.before:
+                self._surroundings.hooks.begin(self.context)
+        except BaseException as error:
+            return self._raised(contained(error))
         try:
             arguments = self.handler.signature.decode(self.task.input_data)
-            enter(self.context)
         except InvalidPayload as error:
             return Raised(error, self.info(error), final=True)
         try:
@@ -108,6 +113,12 @@ class Attempt:
         except BaseException as error:
             return self._raised(contained(error))
         return self.cut_off()
+
+    def tell(self, outcome: Outcome) -> None:
+        """Have the hooks called after *outcome*, or after the one that was recorded when nobody waited any longer."""
+        if self._surroundings.hooks.after:
+            self.context.end()
+            self._surroundings.hooks.end(self.context, self.cut_off() if self.over else outcome)
 
     async def _call(self, arguments: dict[str, Any]) -> Any:
         function, context = self.handler.function, self.context

@@ -9,6 +9,7 @@ import attrs
 
 from ..core.request import NewTask, TaskRequest
 from ..core.task import Progress
+from .hooks import AttemptHooks
 
 if TYPE_CHECKING:
     from .attempt import Attempt
@@ -23,9 +24,11 @@ class Surroundings:
         report: takes what a handler says of itself, in the handler's own thread.
         prepare: makes the row of a child's request, or raises what is wrong with it; in the handler's own thread.
         ended_late: told when a thread has ended that was left behind.
+        hooks: what users have called around each attempt.
     """
 
     wall: Callable[[], float]
     report: Callable[[Attempt, Progress], None]
     prepare: Callable[[TaskRequest], NewTask]
     ended_late: Callable[[Attempt], None]
+    hooks: AttemptHooks

@@ -174,6 +174,7 @@ class Running:
             outcome = await attempt.run()
         except BaseException as error:  # it would end the whole program: this is a system task
             outcome = attempt.unexplained(error)
+        attempt.tell(outcome)
         if not attempt.still_runs:
             self._forget(attempt)
         self.end(attempt, outcome)

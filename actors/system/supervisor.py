@@ -19,6 +19,7 @@ from ..core.events import TaskEvent
 from ..core.request import NewTask, TaskRequest
 from ..core.retention import Retention
 from ..execution.handler import Handler
+from ..execution.hooks import AttemptHooks
 from ..execution.surroundings import Surroundings
 from ..kernel import Child, Limits, Tree, supervise
 from .board import Board
@@ -73,6 +74,7 @@ class Plan:
     lanes: Mapping[str, int]
     prepare: Callable[[TaskRequest, float, Chance], NewTask]
     callbacks: list[Callable[[TaskEvent], object]]
+    hooks: AttemptHooks
     aging: float
     grace: float
     lease: float
@@ -125,7 +127,9 @@ class _Parts:
         self.board = Board(self.clock.wall)
         self.meter = Meter(trio.current_time())
         self.heart = Heart(name, plan.lease, time.time, lambda: self.node.description())
-        self._surroundings = Surroundings(self.clock.wall, self.board.report, self._prepare, self.running.end_late)
+        self._surroundings = Surroundings(
+            self.clock.wall, self.board.report, self._prepare, self.running.end_late, plan.hooks
+        )
         self._waiters = Waiters()
         self._watches = Watches(self.clock.wall)
         self._make_children()

@@ -14,6 +14,7 @@ from actors.core.task import Progress
 from actors.declare import Declaration, TaskOptions
 from actors.execution.attempt import Attempt
 from actors.execution.handler import Handler
+from actors.execution.hooks import AttemptHooks
 from actors.execution.surroundings import Surroundings
 
 NOW = 1_700_000_000.0
@@ -45,12 +46,14 @@ class Runs:
     """Makes attempts, and keeps what they report.
 
     Attributes:
+        hooks: none, until a test adds one.
         words: the progress that was reported.
         late: the attempts whose thread ended after nobody waited for it.
         late_end: set by the first of those.
     """
 
     def __init__(self, threads: int = 4) -> None:
+        self.hooks = AttemptHooks()
         self.words: list[Progress] = []
         self.late: list[Attempt] = []
         self.late_end = trio.Event()
@@ -60,8 +63,11 @@ class Runs:
         """An attempt that was not started yet."""
         return Attempt(
             claimed(**values), handler(function), self.limiter,
-            Surroundings(lambda: NOW, lambda _, progress: self.words.append(progress), child, self._ended_late),
+            Surroundings(lambda: NOW, self._report, child, self._ended_late, self.hooks),
         )  # fmt: skip
+
+    def _report(self, _: Attempt, progress: Progress) -> None:
+        self.words.append(progress)
 
     def _ended_late(self, attempt: Attempt) -> None:
         self.late.append(attempt)

@@ -12,6 +12,7 @@ from actors.core.events import TaskEvent, TaskEventType
 from actors.core.request import NewTask
 from actors.core.retention import DAY, Retention
 from actors.execution.handler import Handler
+from actors.execution.hooks import AttemptHooks
 from actors.system.node import Node
 from actors.system.supervisor import Plan, running
 from tests.execution.world import handler
@@ -31,7 +32,7 @@ def plan(*listeners: list[TaskEvent]) -> Plan:
     """A node in memory; *listeners* get all events."""
     handlers: dict[str, Handler] = {"work": handler(nothing)}
     return Plan(
-        url=MEMORY, work=True, handlers=handlers, lanes={"coroutine": 4}, prepare=never,
+        url=MEMORY, work=True, handlers=handlers, lanes={"coroutine": 4}, prepare=never, hooks=AttemptHooks(),
         callbacks=[listener.append for listener in listeners], aging=AGING, grace=1.0, lease=15.0,
         retention=Retention(DAY, DAY, DAY),
     )  # fmt: skip

@@ -16,6 +16,7 @@ from actors.core.schedule import plain_row, requested_row
 from actors.declare import Declaration, TaskOptions
 from actors.execution.attempt import Attempt
 from actors.execution.handler import Handler
+from actors.execution.hooks import AttemptHooks
 from actors.execution.surroundings import Surroundings
 from actors.kernel import Actor, Ask, Child, Limits, Probe, supervise
 from actors.settings import Settings
@@ -59,7 +60,8 @@ class World:
         self.handlers = {one.task_type: one for one in known}
         self.running = Running({"coroutine": 4, "thread": 2}, self.handlers, recorder or Recorder(None))
         self.board = Board(self.clock.wall)
-        self.surroundings = Surroundings(self.clock.wall, self.board.report, child, self.running.end_late)
+        self.hooks = AttemptHooks()
+        self.surroundings = Surroundings(self.clock.wall, self.board.report, child, self.running.end_late, self.hooks)
         self.told: list[Transaction] = []
         self.subscribers = Subscribers([])
         self.waiters = Waiters()
