@@ -1,7 +1,8 @@
-"""Users' code is typed: right uses pass mypy --strict, and wrong ones do not."""
+"""Users' code is typed: right uses pass mypy --strict and pyright's strict mode, and wrong ones do not."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,5 +15,23 @@ def test_mypy_takes_what_is_right_and_refuses_what_is_wrong(tmp_path: Path) -> N
     checked = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--warn-unreachable", "--follow-imports=silent", str(SAMPLE)],
         capture_output=True, text=True, check=False, cwd=SAMPLE.parents[2], timeout=110,
+    )  # fmt: skip
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_pyright_agrees(tmp_path: Path) -> None:
+    """The same sample, and again each ignore is needed. What it thinks of the package itself is not asked."""
+    config = {
+        "include": [str(SAMPLE)],
+        "extraPaths": [str(SAMPLE.parents[2])],
+        "typeCheckingMode": "strict",
+        "reportUnnecessaryTypeIgnoreComment": "error",
+        "reportUnusedFunction": "none",
+    }
+    project = tmp_path / "pyrightconfig.json"
+    project.write_text(json.dumps(config))
+    checked = subprocess.run(
+        [sys.executable, "-m", "pyright", "--project", str(project), "--pythonpath", sys.executable],
+        capture_output=True, text=True, check=False, cwd=tmp_path, timeout=110,
     )  # fmt: skip
     assert checked.returncode == 0, checked.stdout + checked.stderr

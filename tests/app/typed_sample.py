@@ -1,17 +1,26 @@
-"""What users write, for the type checker alone: each `type: ignore` stands where it has to complain."""
+"""What users write, for type checkers alone: each `type: ignore` stands where they have to complain."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
-from typing import assert_type
+from typing import Any, assert_type
 
 import trio
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
+import actors
 from actors import (
+    AttemptEnd,
     DeclaredTask,
+    ExecutionMode,
+    Handlers,
     RetryPolicy,
     Task,
     TaskContext,
+    TaskEvent,
     TaskPriority,
     TaskRequest,
     TaskStatus,
@@ -55,8 +64,54 @@ async def context_without_options(ctx: TaskContext, path: str) -> int:
     return ctx.attempt
 
 
+handlers = Handlers()
+
+
+@handlers.task
+async def apart(number: int) -> float:
+    """Declared apart from a system."""
+    return number / 2
+
+
+@handlers.task(name="apart.thread", mode=ExecutionMode.THREAD, timeout=None)
+def apart_in_a_thread(ctx: TaskContext, text: str) -> str:
+    """With a context, and options."""
+    assert_type(ctx.submit(apart.request(1)), str)
+    assert_type(ctx.attempt, int)
+    assert_type(actors.current(), TaskContext)
+    ticket = app.submit_sync(TaskRequest("greet", {"name": text}))
+    assert_type(ticket.task_id, str)
+    ctx.submit("greet")  # type: ignore[arg-type]
+    return text
+
+
+app.include(handlers, prefix="library.")
+app.configure("library.apart", priority=7, timeout=None)
+
+
+@app.before_submit
+def stamp(request: TaskRequest) -> TaskRequest:
+    """A hook that changes requests."""
+    return request
+
+
+@app.before_attempt
+def begin(ctx: TaskContext) -> None:
+    """A hook that sees attempts begin."""
+
+
+@app.after_attempt
+def end(ctx: TaskContext, came_to: AttemptEnd) -> None:
+    """A hook that sees attempts end."""
+    assert_type(came_to.outcome, str)
+    assert_type(came_to.error, Exception | None)
+
+
+assert_type(stamp(TaskRequest("greet")), TaskRequest)
+
+
 async def use() -> None:
-    """Right uses, and wrong ones."""
+    """Right uses."""
     async with app.running():
         assert_type(await greet.submit(name="trio"), Ticket[str])
         assert_type(await greet.submit("trio", 2), Ticket[str])
@@ -64,24 +119,55 @@ async def use() -> None:
         assert_type(await blocking.submit("x"), Ticket[bytes])
         assert_type(await blocking_with_context.submit("x"), Ticket[None])
         assert_type(await context_without_options.submit(path="x"), Ticket[int])
-        assert_type(greet.options(priority=3, delay=timedelta(minutes=1)), DeclaredTask[[str, int], str])  # type: ignore[assert-type]  # names and defaults are kept, which a list of types cannot say
+        assert_type(await apart.submit(number=1), Ticket[float])
+        assert_type(await (await apart_in_a_thread.submit("x")).result(), str)
+        assert_type(await apart.options(priority=3, delay=timedelta(minutes=1)).submit(1), Ticket[float])
         assert_type(greet.request(name="x"), TaskRequest)
         ticket = await greet.options(key="k", timeout=None).submit(name="x")
         with trio.fail_after(5):
             assert_type(await ticket.wait(), Task)
         assert_type(await ticket.status(), TaskStatus)
         assert_type(await ticket.cancel(), bool)
-        assert_type(await app.submit_many([greet.request("a")]), list[Ticket[object]])  # type: ignore[assert-type]  # it is list[Ticket[Any]]
+        assert_type(await app.submit_many([greet.request("a")]), list[Ticket[Any]])
+        with app.requests() as requests:
+            send, receive = trio.open_memory_channel[TaskEvent](10)
+            await requests.send(TaskRequest("greet", {"name": "x"}, reply_to=send))
+            assert_type(await receive.receive(), TaskEvent)
 
-        await greet.submit(name=5)  # type: ignore[arg-type]
-        await greet.submit()  # type: ignore[call-arg]
-        await greet.submit("x", 1, 2)  # type: ignore[call-arg]
-        await greet.submit(nmae="x")  # type: ignore[call-arg]
-        await measure.submit("big")  # type: ignore[arg-type]
-        await blocking.submit(path=b"x")  # type: ignore[arg-type]
-        await blocking_with_context.submit()  # type: ignore[call-arg]
-        await context_without_options.submit(path=1)  # type: ignore[arg-type]
-        greet.request(5)  # type: ignore[arg-type]
-        greet.options(priorty=5)  # type: ignore[call-arg]
-        greet.options(delay="soon")  # type: ignore[arg-type]
-        app.task(timeout="long")  # type: ignore[call-overload]
+
+async def enqueue(connection: Connection, session: Session, later: AsyncSession) -> None:
+    """In transactions of the user's own."""
+    assert_type(app.enqueue(connection, [greet.request("a")]), list[Ticket[Any]])
+    app.enqueue(session, [greet.request("a")])
+    assert_type(await later.run_sync(app.enqueue, [greet.request("a")]), list[Ticket[Any]])
+    app.enqueue("sqlite:///tasks.db", [])  # type: ignore[arg-type]
+    app.enqueue(later, [])  # type: ignore[arg-type]
+
+
+async def misuse() -> None:
+    """Wrong uses."""
+    await greet.submit(name=5)  # type: ignore[arg-type]
+    await greet.submit()  # type: ignore[call-arg]
+    await greet.submit("x", 1, 2)  # type: ignore[call-arg]
+    await greet.submit(nmae="x")  # type: ignore[call-arg]
+    await measure.submit("big")  # type: ignore[arg-type]
+    await blocking.submit(path=b"x")  # type: ignore[arg-type]
+    await blocking_with_context.submit()  # type: ignore[call-arg]
+    await context_without_options.submit(path=1)  # type: ignore[arg-type]
+    await apart.submit("one")  # type: ignore[arg-type]
+    await apart_in_a_thread.options(priority=1).submit(1)  # type: ignore[arg-type]
+    greet.request(5)  # type: ignore[arg-type]
+    greet.options(priorty=5)  # type: ignore[call-arg]
+    greet.options(delay="soon")  # type: ignore[arg-type]
+    app.submit_sync("greet")  # type: ignore[arg-type]
+    app.task(timeout="long")  # type: ignore[call-overload]
+    handlers.task(max_retrys=1)  # type: ignore[call-overload]
+    app.configure("greet", priorty=1)  # type: ignore[call-arg]
+    app.include(greet)  # type: ignore[arg-type]
+    app.before_submit(begin)  # type: ignore[type-var]
+    app.after_attempt(begin)  # type: ignore[type-var]
+
+
+def generic(task: DeclaredTask[[str], str]) -> Callable[[str], Coroutine[Any, Any, Ticket[str]]]:
+    """A declared task in an annotation."""
+    return task.submit
