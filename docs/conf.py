@@ -38,7 +38,7 @@ nitpick_ignore_regex = [
     ("py:class", r"(actors\.[\w.]+\.)?(P(\.k?w?args)?|R|T|Unset|Decorator|Errors)"),
     ("py:class", r"(float|int|str|bool|object|None|function|optional|Callable|Mapping|datetime|timedelta)"),
     ("py:class", r"(Connection|Session|scoped_session)"),
-    ("py:class", r"actors\.execution\.context\.UntilStopping"),
+    ("py:class", r"actors\.(declare\.HandlerOptions|declared\.TaskDecorator|execution\.context\.UntilStopping)"),
 ]
 
 PUBLIC = ("actors", "actors.errors", "actors.testing")
@@ -59,6 +59,13 @@ def resolve_public(app: Sphinx, env: BuildEnvironment, node: pending_xref, shown
     return None
 
 
+def keep_whole(_: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """Let napoleon take no property's first sentence for `type: description`, which an empty comment prevents."""
+    if what == "property":
+        lines[:0] = ["..", ""]
+
+
 def setup(app: Sphinx) -> None:
     """What the generator calls."""
+    app.connect("autodoc-process-docstring", keep_whole, priority=400)  # napoleon has 500
     app.connect("missing-reference", resolve_public)
