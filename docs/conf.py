@@ -35,7 +35,7 @@ napoleon_numpy_docstring = False
 nitpick_ignore_regex = [
     ("py:obj", r"(?s).+"),
     ("py:class", r"(trio|datetime|collections|contextlib|logging|types|typing)\..+"),
-    ("py:class", r"(actors\.[\w.]+\.)?(P(\.k?w?args)?|R|T|Unset|Decorator|Errors)"),
+    ("py:class", r"(actors\.[\w.]+\.)?(P(\.k?w?args)?|R|T|Unset|Decorator|Errors|\w+Hook)"),
     ("py:class", r"(float|int|str|bool|object|None|function|optional|Callable|Mapping|datetime|timedelta)"),
     ("py:class", r"(Connection|Session|scoped_session)"),
     ("py:class", r"actors\.(declare\.HandlerOptions|declared\.TaskDecorator|execution\.context\.UntilStopping)"),
