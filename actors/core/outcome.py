@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import attrs
 
@@ -12,7 +12,9 @@ from .control import Abort, Retry, Snooze
 from .lifecycle import Transition
 from .request import Claimed, NewTask
 from .retry import RetryPolicy
-from .task import LATEST, ErrorInfo
+from .task import LATEST, ErrorInfo, moment
+
+NOT_STORED: Final = "OutcomeNotStored"
 
 
 @attrs.frozen
@@ -140,3 +142,28 @@ def decide(task: Claimed, outcome: Outcome, policy: RetryPolicy, now: float, sec
             if final or isinstance(error, Abort) or not policy.takes(error):
                 return change(Transition.FAIL, AttemptOutcome.FAILED, info)
             return again(AttemptOutcome.FAILED, Transition.FAIL, info, None)
+
+
+def without_outcome(change: Change, error: Exception) -> Change | None:
+    """*change* without what the handler has brought, because the database does not take it: *error* says why.
+
+    What would have completed fails. None: nothing in it is of the handler's making.
+    """
+    if change.result is None and change.error is None and not change.children:
+        return None
+    said = ascii(str(error))[1:-1]  # whatever it is in it that could not be stored
+    info = ErrorInfo(
+        NOT_STORED, f"its outcome could not be stored: {type(error).__name__}: {said:.500}", "", change.attempt,
+        moment(change.at),
+    )  # fmt: skip
+    if change.error is not None and change.error.type == NOT_STORED:
+        return None  # that is what was tried last
+    completes = change.transition is Transition.COMPLETE
+    return attrs.evolve(
+        change,
+        transition=Transition.FAIL if completes else change.transition,
+        outcome=AttemptOutcome.FAILED if completes else change.outcome,
+        result=None,
+        error=info,
+        children=(),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 _SQLITE_PASSING: Final = {
     sqlite3.SQLITE_BUSY: "another process holds the write lock",
@@ -37,3 +37,9 @@ def passing(error: BaseException) -> str | None:
         return _POSTGRES_PASSING.get(state)
     lost = isinstance(error, DBAPIError) and error.connection_invalidated
     return "the connection was lost" if lost else None
+
+
+def of_the_data(error: BaseException) -> bool:
+    """Whether *error* blames a value that no repetition will make this database take: half a character, a number that
+    is too large, a text that is too long or holds a NUL."""
+    return isinstance(error, DataError | IntegrityError | UnicodeError | OverflowError)

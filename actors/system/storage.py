@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
 import attrs
-import trio
 
 from ..core.errors import NotRunning, StorageUnavailable
 from ..kernel import Actor, Handle
 from ..store import leases, steer
 from ..store.connection import Connection
-from ..store.faults import passing
+from ..store.faults import of_the_data
 from .clock import Clock
 from .database import Database
 from .messages import (
@@ -32,17 +31,14 @@ from .messages import (
     Withdraw,
 )
 from .parking import Chances, Parking
-from .running import LAST_WAIT, Running
+from .patience import PATIENCE, Patience
+from .running import Running
 from .transaction import Transaction, Write, run
 from .waiters import Waiters
 from .watches import Watches
 
 logger = logging.getLogger("actors.system")
 
-PATIENCE: Final = 10.0
-"""Seconds for which a write that cannot be done now is tried again, before its asker hears of it."""
-FIRST_PAUSE: Final = 0.01
-LONGEST_PAUSE: Final = 1.0
 STOPPED: Final = "the task system has stopped; the task goes on when it runs again"
 
 
@@ -89,18 +85,16 @@ class Storage(Actor[StorageMessage]):
         self._waiters = waiters
         self._watches = watches
         self._working = working
-        self._patience = patience
+        self._patience = Patience(running, patience)
         self._parking = Parking()
         self._resumed = False  # what is paused has changed, so that there may be more to claim
         self._outside = False  # another process has written, and that was not looked at
-        self._given_up: str | None = None  # why nothing is tried any more, past the end of a stop's time
-        self._unsure = False  # a transaction failed so that it may have been committed all the same
 
     async def started(self) -> None:
         """Give back what an earlier life of this actor claimed, but did not live to hand out."""
         if self._working:
-            await self._patiently(self._give_back_orphans)
-        await self._patiently(self._look_outside)
+            await self._patience.have(self._give_back_orphans)
+        await self._patience.have(self._look_outside)
 
     async def stopped(self) -> None:
         """No end will be heard of any more."""
@@ -144,22 +138,35 @@ class Storage(Actor[StorageMessage]):
             for write in writes:
                 self._refuse(write, error)
         except Exception as error:
-            self._unsure = True
-            if len(writes) == 1:
-                self._refuse(writes[0], error)
-                return
-            logger.warning(
-                "a transaction of %d messages failed; they are stored one by one", len(writes), exc_info=error
-            )
-            for write in writes:
-                await self._store_alone(write)
+            await self._store_in_parts(writes, error)
+
+    async def _store_in_parts(self, writes: Sequence[Write], error: Exception) -> None:
+        """Store what can be, after *error* has undone all: one bad thing alone fails."""
+        parts = [part for write in writes for part in write.parts()]
+        if len(parts) == 1:
+            await self._store_instead(parts[0], error)
+        else:
+            logger.warning("a transaction of %d parts failed; they are stored one by one", len(parts), exc_info=error)
+            for part in parts:
+                await self._store_alone(part)
+        for write in writes:
+            write.answer(None)  # of one that had parts; the others have their answers
 
     async def _store_alone(self, write: Write) -> None:
         try:
             await self._commit([write])
-        except Exception as error:
-            self._unsure = True
+        except StorageUnavailable as error:
             self._refuse(write, error)
+        except Exception as error:
+            await self._store_instead(write, error)
+
+    async def _store_instead(self, write: Write, error: Exception) -> None:
+        instead = write.instead(error) if of_the_data(error) else None
+        if instead is None:
+            self._refuse(write, error)
+        else:
+            logger.error("%s was not stored as it is", type(write).__name__, exc_info=error)
+            await self._store_alone(instead)
 
     def _refuse(self, write: Write, error: Exception) -> None:
         logger.error("%s was not stored", type(write).__name__, exc_info=error)
@@ -173,49 +180,13 @@ class Storage(Actor[StorageMessage]):
         """
 
         async def attempt() -> None:
-            if self._unsure:
+            if self._patience.unsure:
                 await self._give_back_orphans()
             chances = self._parking.chances(writes)
             transaction, answers = await self._database.write(self._operation(writes, chances))
             self._committed(transaction, writes, answers, chances)
 
-        await self._patiently(attempt)
-
-    async def _patiently(self, attempt: Callable[[], Awaitable[None]]) -> None:
-        """Try again while the fault may pass; not for long when the system stops.
-
-        Raises:
-            StorageUnavailable: it did not pass in time.
-        """
-        if self._given_up is not None:
-            raise unavailable(self._given_up, LAST_WAIT)
-        begun, pause = trio.current_time(), FIRST_PAUSE
-        while True:
-            try:
-                await attempt()
-                return
-            except Exception as error:
-                reason = passing(error)
-                if reason is None:
-                    raise
-                self._unsure = True
-                if trio.current_time() >= self._give_up_at(begun):
-                    self._given_up = reason if self._is_late else None
-                    raise unavailable(reason, trio.current_time() - begun) from error
-                logger.warning("the database does not answer: %s; tried again in %.2g s", reason, pause)
-                await trio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
-
-    def _give_up_at(self, begun: float) -> float:
-        give_up_at = begun + self._patience
-        stop_at = self._running.stop_at
-        return give_up_at if stop_at is None else min(give_up_at, stop_at + LAST_WAIT)
-
-    @property
-    def _is_late(self) -> bool:
-        """Whether a stop has no time left for a database that does not answer."""
-        stop_at = self._running.stop_at
-        return stop_at is not None and trio.current_time() >= stop_at + LAST_WAIT
+        await self._patience.have(attempt)
 
     def _operation(
         self, writes: Sequence[Write], chances: Chances
@@ -260,13 +231,13 @@ class Storage(Actor[StorageMessage]):
         """Give back what is leased to this node in the database, and was never handed out."""
         held = frozenset(self._running.leased.items())
         await self._database.write(partial(_give_back, self._node, self._clock.wall(), self._aging, held))
-        self._unsure = False
+        self._patience.unsure = False
         self._parking.stir()
         self._waiters.look_at_all()
 
     async def _look_outside_if_possible(self) -> None:
         with suppress(StorageUnavailable):  # nobody asked for it; the next batch looks again
-            await self._patiently(self._look_outside)
+            await self._patience.have(self._look_outside)
 
     async def _look_outside(self) -> None:
         """See what other processes have written: cancels, ends that are waited for, new work, pauses."""
@@ -290,10 +261,3 @@ def _give_back(node: str, now: float, aging: float, held: frozenset[tuple[int, i
 
 def _outside(node: str, connection: Connection) -> tuple[list[tuple[int, int]], frozenset[tuple[str, str]]]:
     return steer.cancels_requested(connection, node), steer.pauses(connection)
-
-
-def unavailable(reason: str, patience: float) -> StorageUnavailable:
-    """The error for a write that was given up."""
-    return StorageUnavailable(
-        f"the database took no writes for {patience:g} s: {reason}; nothing was stored, and it may be tried again"
-    )

@@ -69,6 +69,14 @@ class Write(Ask[Any]):
         """The lanes in which something may be claimable after it; None: any."""
         return ()
 
+    def parts(self) -> Sequence[Write]:
+        """What it can be stored as, one by one, after it has failed as a whole."""
+        return (self,)
+
+    def instead(self, error: Exception) -> Write | None:
+        """What to store in its place if *error* blames its values; None: nothing, and the asker hears of it."""
+        return None
+
     @classmethod
     def apply_all(cls, writes: Sequence[Self], transaction: Transaction) -> list[Any]:
         """Apply *writes* of this class in their order; what comes often does so in one statement."""

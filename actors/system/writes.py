@@ -8,7 +8,7 @@ from typing import ClassVar
 import attrs
 
 from ..core.lifecycle import Transition
-from ..core.outcome import Change
+from ..core.outcome import Change, without_outcome
 from ..core.request import NewTask, Receipt
 from ..store import claim, cleanup, revive, rollups, settle, steer, tasks
 from .board import Word
@@ -26,6 +26,14 @@ class Settle(Write):
         if any(change.transition is Transition.GIVE_BACK for change in self.changes):
             return None
         return {row.lane for change in self.changes for row in change.children if row.rank is not None}
+
+    def parts(self) -> Sequence[Write]:
+        return (self,) if len(self.changes) == 1 else [Settle([change]) for change in self.changes]
+
+    def instead(self, error: Exception) -> Write | None:
+        """The end without what came with it: a task whose outcome no database takes must not run for ever."""
+        plain = without_outcome(self.changes[0], error)
+        return None if plain is None else Settle([plain])
 
     @classmethod
     def apply_all(cls, writes: Sequence[Settle], transaction: Transaction) -> list[None]:

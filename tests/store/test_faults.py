@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
+import attrs
 import pytest
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
@@ -10,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from actors.core.errors import DatabaseInUse
 from actors.store import schema
 from actors.store.engine import make_engine
-from actors.store.faults import passing
+from actors.store.faults import of_the_data, passing
 from actors.store.lock import FileLock
 from actors.store.outside import data_version
 from tests.store.world import World
@@ -58,6 +60,19 @@ def test_a_fault_of_the_statement_comes_again(engine: Engine, sql: str) -> None:
 
 def test_an_error_of_somebody_else_comes_again() -> None:
     assert passing(ValueError()) is None
+
+
+@pytest.mark.parametrize("wrong", [{"input_data": "\ud800"}, {"priority": 1 << 70}, {"lane": None}], ids=str)
+def test_a_value_that_no_database_takes_is_blamed(world: World, wrong: dict[str, Any]) -> None:
+    with pytest.raises(Exception) as caught:  # noqa: PT011  # what it is differs from driver to driver
+        world.submit(attrs.evolve(world.new(), **wrong))
+    assert of_the_data(caught.value)
+    assert passing(caught.value) is None
+
+
+@pytest.mark.parametrize("error", [ValueError(), sqlite3.OperationalError("no such table"), MemoryError()], ids=repr)
+def test_any_other_fault_is_not_blamed_on_a_value(error: Exception) -> None:
+    assert not of_the_data(error)
 
 
 def test_one_process_at_a_time_holds_the_file_and_the_other_is_told_which(tmp_path: Path) -> None:

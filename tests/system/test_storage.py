@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import attrs
@@ -16,11 +17,11 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from actors.core.errors import StorageUnavailable
 from actors.core.request import Claimed
 from actors.kernel import Child, Limits, supervise
-from actors.store import leases, views
+from actors.store import leases, rollups, views
 from actors.store.connection import Connection
 from actors.system.board import Word
 from actors.system.messages import CancelRunning, LookAgain, LookForWork, LookOutside, Read, Withdraw
-from actors.system.storage import LONGEST_PAUSE
+from actors.system.patience import LONGEST_PAUSE
 from actors.system.transaction import Transaction, Write, run
 from actors.system.writes import Cancel, Cleanup, Fold, Pause, SetProgress, Settle, Submit
 from tests.execution.world import handler
@@ -71,7 +72,30 @@ async def test_a_message_that_fails_in_a_batch_fails_alone(
     assert isinstance(alone, ValueError)
     assert database.look(lambda connection: views.count(connection, views.Filter())) == 2
     assert storage.handle.statistics().dead_letters == 0
-    assert "a transaction of 3 messages failed" in caplog.text
+    assert "a transaction of 3 parts failed" in caplog.text
+
+
+async def test_an_outcome_that_no_database_takes_fails_its_own_task_and_no_other(autojump_clock: MockClock) -> None:
+    world = World()
+    desk, database = Desk(world), world.database()
+    async with alive("storage", world.make_storage(database)) as storage:
+        await storage.handle.tell(desk.claim)
+        await together(storage, Submit([world.row() for _ in range(4)]))
+        good, bad, worse, last = (world.finished(task) for task in desk.brought)
+        half = "half a character: \ud800"
+        child = attrs.evolve(world.row(), input_data=half)
+        bad, worse = attrs.evolve(bad, result=half), attrs.evolve(worse, children=[child])
+        answers = await together(storage, Settle([good, bad]), Settle([worse, last]))
+    assert answers == [None, None]
+    assert not world.running.leased
+    stored = [database.look(partial(views.get, task_id=change.task_id)) for change in (good, bad, worse, last)]
+    assert [task.status.value for task in stored if task] == ["completed", "failed", "failed", "completed"]
+    for task in stored[1:3]:
+        assert task is not None
+        assert task.error_info is not None
+        assert task.error_info.type == "OutcomeNotStored"
+        assert "surrogates not allowed" in task.error_info.message
+    assert {name: n for name, n in database.look(rollups.by_status).items() if n} == {"completed": 2, "failed": 2}
 
 
 async def test_a_fault_that_passes_is_waited_out(autojump_clock: MockClock) -> None:
