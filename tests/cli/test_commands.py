@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import runpy
+import subprocess
 import sys
 from collections.abc import Callable
 
@@ -131,9 +131,6 @@ def test_an_exit_code_of_a_command_is_the_programs(ends_with: Callable[[BaseExce
     assert run(["end"]) == 1
 
 
-def test_the_package_runs_as_a_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(sys, "argv", ["actors", "--version"])
-    with pytest.raises(SystemExit) as caught:
-        runpy.run_module("actors", run_name="__main__")
-    assert caught.value.code == 0
-    assert "version" in capsys.readouterr().out
+def test_the_package_runs_as_a_module() -> None:
+    ran = subprocess.run([sys.executable, "-m", "actors", "--version"], capture_output=True, text=True, check=True)
+    assert "version" in ran.stdout
