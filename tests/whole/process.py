@@ -24,7 +24,7 @@ class Program:
     """
 
     def __init__(self, name: str, *arguments: object) -> None:
-        # Without the tracer of a coverage run, which a process that is killed tells nothing anyway: times are looked at.
+        # Without the tracer of a coverage run: times are looked at, and who is killed tells it nothing anyway.
         untraced = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_PROCESS")}
         self.name = name
         self.lines: list[list[str]] = []
