@@ -32,5 +32,10 @@ def is_uuid(text: object) -> bool:
 
 
 def stored_id(task_id: str) -> str:
-    """*task_id* as rows have it: in lower case, however it was written."""
-    return str(task_id).lower()  # a UUID object has the same text
+    """*task_id* as rows have it: in lower case, however it was written.
+
+    What no id can have is escaped: a lone surrogate, or a NUL, makes a whole query fail, and with it all who ask for
+    other tasks in the same one.
+    """
+    text = str(task_id).lower()  # a UUID object has the same text
+    return text if text.isascii() and text.isprintable() else ascii(text)

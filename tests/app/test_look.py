@@ -62,6 +62,29 @@ async def test_tasks_that_come_meanwhile_shift_no_page(app: TaskSystem, autojump
         assert await pages(app, "oldest", 5) == submitted + late
 
 
+@pytest.mark.parametrize("ask", ["cancel", "retry", "delete"])
+async def test_an_id_that_no_database_takes_is_no_task(
+    app: TaskSystem, ask: str, autojump_clock: MockClock
+) -> None:
+    async with app.running():
+        assert await app.get("\ud800") is None
+        with refused(TaskNotFound, "is stored"):
+            await getattr(app, ask)("\ud800")
+
+
+async def test_who_waits_for_an_id_that_no_database_takes_harms_nobody_who_waits_for_another(
+    settings: Settings, file_url: str
+) -> None:
+    worker, clerk = TaskSystem(file_url, settings=settings), TaskSystem(file_url, settings=settings)
+    declared = worker.register_handler("work", work)
+    async with worker.running(), clerk.running(work=False):
+        ticket = clerk.ticket((await declared.options(delay=0.5).submit()).task_id)
+        with trio.fail_after(5):
+            with refused(TaskNotFound, "is stored"):
+                await clerk.ticket("\ud800").result()
+            await ticket.result()
+
+
 async def test_newest_first_and_a_hundred_by_default(app: TaskSystem, autojump_clock: MockClock) -> None:
     declared = app.task(work)
     async with app.running():

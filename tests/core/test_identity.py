@@ -53,6 +53,12 @@ def test_what_is_no_text_is_no_uuid(value: object) -> None:
     assert not is_uuid(value)
 
 
+def test_what_can_be_no_id_can_be_asked_for_all_the_same() -> None:
+    assert stored_id("\ud800").isascii()
+    assert "\0" not in stored_id("a\0")
+    assert stored_id("\ud800") != stored_id("\ud801")
+
+
 def test_an_id_is_stored_in_lower_case() -> None:
     made = uuid4()
     assert stored_id(str(made).upper()) == str(made)
