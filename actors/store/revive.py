@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, Final
 
 import attrs
 from sqlalchemy import Connection, Row, bindparam, literal_column, select, tuple_, update
@@ -20,13 +20,15 @@ from .rollups import Tally
 from .schema import ended, one_of, task
 
 REVIVABLE = sources(Transition.REVIVE)
+FAILURES: Final = (TaskStatus.FAILED, TaskStatus.TIMEOUT)
+"""The ends that are revived together."""
 
 
 class Revival(enum.Enum):
-    """What became of a revival: done, refused since the task lives, or since another has its key meanwhile."""
+    """What became of a revival: done, refused since the task is in another state, or since its key is taken."""
 
     DONE = "done"
-    ALIVE = "alive"
+    ELSEWHERE = "elsewhere"
     KEY_TAKEN = "key_taken"
 
 
@@ -68,7 +70,13 @@ _revive = Prepared(
 
 
 def revive(
-    connection: Connection, task_ids: Sequence[str], nonce: int, now: float, aging: float, tally: Tally
+    connection: Connection,
+    task_ids: Sequence[str],
+    nonce: int,
+    now: float,
+    aging: float,
+    tally: Tally,
+    states: Collection[TaskStatus] = REVIVABLE,
 ) -> list[Revived]:
     """Make ended tasks due *now*, as if they were new, but for their attempt's number; unknown ids are left out.
 
@@ -77,6 +85,7 @@ def revive(
     Args:
         nonce: drawn once for this revival, so that a repetition recognises what it has done before.
         aging: seconds of waiting that one step of priority is worth.
+        states: those that are revived; a task that was seen in one may have gone on since.
     """
     columns = [
         task.c[name] for name in ("seq", "task_id", "task_type", "attempt", "status", "key", "nonce", "priority")
@@ -86,7 +95,8 @@ def revive(
         query = select(*columns).where(task.c.task_id.in_(part)).order_by(task.c.seq).with_for_update()
         for row in connection.execute(query).all():
             status = TaskStatus(row.status)
-            result = _revived(connection, row, status, (nonce, now, rank(now, row.priority, aging), row.seq))
+            values = (nonce, now, rank(now, row.priority, aging), row.seq)
+            result = _revived(connection, row, values, fitting=status in states)
             revived.append(Revived(row.task_id, row.task_type, row.attempt, status, row.key, result))
             if result is Revival.DONE and row.nonce != nonce:
                 tally.moved(row.task_type, row.status, target(Transition.REVIVE).value)
@@ -94,11 +104,11 @@ def revive(
     return revived
 
 
-def _revived(connection: Connection, row: Row[Any], status: TaskStatus, values: tuple[Any, ...]) -> Revival:
+def _revived(connection: Connection, row: Row[Any], values: tuple[Any, ...], *, fitting: bool) -> Revival:
     if row.nonce == values[0]:
         return Revival.DONE
-    if status not in REVIVABLE:
-        return Revival.ALIVE
+    if not fitting:
+        return Revival.ELSEWHERE
     if row.key is None:
         _revive.run(connection, values)
         return Revival.DONE

@@ -9,10 +9,9 @@ import trio
 from ..core.errors import IllegalTransition, TaskNotFound
 from ..core.identity import stored_id
 from ..core.retention import Retention
-from ..core.task import TaskStatus
 from ..store import steer
 from ..store.cleanup import Removed
-from ..store.revive import Revival, Revived, failures
+from ..store.revive import FAILURES, Revival, Revived, failures
 from .clock import Chance, Clock
 from .door import Door
 from .metrics import Meter
@@ -55,14 +54,15 @@ class Steering:
     async def revive_failed(self, task_type: str | None, since: float | None) -> int:
         """Make due again what failed or timed out from *since* until now, a batch at a time; how many there were."""
         until, total = self._clock.wall(), 0
-        for status in (TaskStatus.FAILED, TaskStatus.TIMEOUT):
+        for status in FAILURES:
             behind, more = None, True
             while more:
                 found = await self._door.read(
                     partial(failures, status=status, task_type=task_type, since=since, until=until, behind=behind)
                 )
                 if found.task_ids:
-                    revived: list[Revived] = await self._door.ask(Revive(found.task_ids, self._chance.nonce()))
+                    revive = Revive(found.task_ids, self._chance.nonce(), FAILURES)  # another may have been quicker
+                    revived: list[Revived] = await self._door.ask(revive)
                     total += sum(one.result is Revival.DONE for one in revived)
                 behind, more = found.behind, found.behind is not None
         return total
@@ -101,7 +101,7 @@ class Steering:
 
 def _why_not_revived(found: Revived) -> str:
     name = f"task {found.task_id} ({found.task_type!r})"
-    if found.result is Revival.ALIVE:
+    if found.result is Revival.ELSEWHERE:
         return f"{name} is {found.status.value}; a task can be retried when it has ended"
     return (
         f"{name} has the key {found.key!r}, which another task of this type has taken meanwhile;"

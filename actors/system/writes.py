@@ -10,6 +10,7 @@ import attrs
 from ..core.lifecycle import Transition
 from ..core.outcome import Change, without_outcome
 from ..core.request import NewTask, Receipt
+from ..core.task import TaskStatus
 from ..store import claim, cleanup, revive, rollups, settle, steer, tasks
 from .board import Word
 from .transaction import Transaction, Write
@@ -122,18 +123,21 @@ class Revive(Write):
 
     Attributes:
         nonce: drawn once, so that a repetition recognises what it has done before.
+        states: tasks in others are left as they are.
     """
 
     task_ids: Sequence[str]
     nonce: int
+    states: Collection[TaskStatus] = revive.REVIVABLE
 
     def stirs(self) -> Collection[str] | None:
         return None
 
     def apply(self, transaction: Transaction) -> list[revive.Revived]:
         found = revive.revive(
-            transaction.connection, self.task_ids, self.nonce, transaction.now, transaction.aging, transaction.tally
-        )
+            transaction.connection, self.task_ids, self.nonce, transaction.now, transaction.aging, transaction.tally,
+            self.states,
+        )  # fmt: skip
         done = [revived for revived in found if revived.result is revive.Revival.DONE]
         transaction.revived += done
         transaction.rewritten |= bool(done)

@@ -63,9 +63,7 @@ async def test_tasks_that_come_meanwhile_shift_no_page(app: TaskSystem, autojump
 
 
 @pytest.mark.parametrize("ask", ["cancel", "retry", "delete"])
-async def test_an_id_that_no_database_takes_is_no_task(
-    app: TaskSystem, ask: str, autojump_clock: MockClock
-) -> None:
+async def test_an_id_that_no_database_takes_is_no_task(app: TaskSystem, ask: str, autojump_clock: MockClock) -> None:
     async with app.running():
         assert await app.get("\ud800") is None
         with refused(TaskNotFound, "is stored"):

@@ -11,6 +11,7 @@ from trio.testing import MockClock
 
 from actors import Abort, RetryPolicy, Settings, TaskContext, TaskEventType, TaskStatus, TaskSystem
 from actors.errors import IllegalTransition, InvalidOption, TaskFailed, TaskNotFound
+from actors.store.revive import Failures
 from tests.app.world import all_ended, collect, refused
 
 S = TaskStatus
@@ -130,6 +131,18 @@ async def test_all_that_failed_comes_back_but_for_what_a_living_task_stands_for(
         assert await app.count(task_type="one", status=S.COMPLETED) == 1200
         assert await app.count(status=S.FAILED) == 2
         assert await app.retry_failed("unheard of") == 0
+
+
+async def test_what_another_has_revived_and_has_completed_since_does_not_come_back(
+    app: TaskSystem, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    declared = app.task(broken)
+    async with app.running():
+        ticket = await declared.submit(heals_at=1)
+        await ticket.wait()
+        monkeypatch.setattr("actors.system.steering.failures", lambda *_, **__: Failures([ticket.task_id], None))
+        assert await app.retry_failed() == 0
+        assert (await ticket.task()).attempt == 1
 
 
 async def test_only_what_failed_since_then_comes_back(app: TaskSystem, autojump_clock: MockClock) -> None:

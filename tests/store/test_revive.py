@@ -12,7 +12,7 @@ from actors.store import revive, rollups, views
 from actors.store.revive import Failures, Revival
 from tests.store.world import World, room
 
-DONE, ALIVE, KEY_TAKEN = Revival.DONE, Revival.ALIVE, Revival.KEY_TAKEN
+DONE, ELSEWHERE, KEY_TAKEN = Revival.DONE, Revival.ELSEWHERE, Revival.KEY_TAKEN
 ENDS = (Transition.COMPLETE, Transition.FAIL, Transition.TIME_OUT, Transition.CANCEL)
 
 
@@ -82,9 +82,20 @@ def test_a_task_that_lives_is_left_as_it_is(world: World, state: str) -> None:
         if state == "retrying":
             world.settle(world.change(row, Transition.RETRY))
     before = world.get(task_id)
-    assert world.revive(task_id) == [ALIVE]
+    assert world.revive(task_id) == [ELSEWHERE]
     assert world.get(task_id) == before
     assert world.gauges() == world.counts() == {state: 1}
+
+
+def test_what_failed_when_it_was_seen_and_has_completed_since_is_left_as_it_is(world: World) -> None:
+    failed, healed = ended(world), ended(world)
+    world.revive(healed.task_id)
+    (again,) = world.claim()
+    world.settle(world.change(again, Transition.COMPLETE))
+    both = [failed.task_id, healed.task_id]
+    assert world.revive(*both, nonce=8, states=revive.FAILURES) == [DONE, ELSEWHERE]
+    assert world.statuses(both) == ["pending", "completed"]
+    assert world.gauges() == world.counts()
 
 
 def test_unknown_ids_are_left_out(world: World) -> None:
@@ -95,7 +106,7 @@ def test_a_repeated_revival_knows_what_it_has_done_and_counts_once(world: World)
     row = ended(world)
     assert [world.revive(row.task_id, nonce=7) for _ in range(2)] == [[DONE], [DONE]]
     assert rollups.flows(world.connection)["revived"] == 1
-    assert world.revive(row.task_id, nonce=8) == [ALIVE]
+    assert world.revive(row.task_id, nonce=8) == [ELSEWHERE]
     (again,) = world.claim()
     world.settle(world.change(again, Transition.FAIL))
     assert world.revive(row.task_id, nonce=7) == [DONE]

@@ -14,7 +14,7 @@ from actors.core.lifecycle import Transition
 from actors.core.outcome import AttemptOutcome, Change
 from actors.core.priority import rank
 from actors.core.request import Claimed, NewTask, Receipt
-from actors.core.task import ErrorInfo, Order, Task, moment
+from actors.core.task import ErrorInfo, Order, Task, TaskStatus, moment
 from actors.store import claim, cleanup, leases, pages, revive, rollups, schema, settle, steer, tasks, views
 from actors.store.views import Filter
 
@@ -121,9 +121,13 @@ class World:
     def give_back(self, *attempts: tuple[int, int]) -> list[int]:
         return self.counted(lambda tally: leases.give_back(self.connection, attempts, self.now, AGING, tally))
 
-    def revive(self, *task_ids: str, nonce: int = -1) -> list[revive.Revival]:
-        found = self.counted(lambda tally: revive.revive(self.connection, task_ids, nonce, self.now, AGING, tally))
-        return [one.result for one in found]
+    def revive(
+        self, *task_ids: str, nonce: int = -1, states: Collection[TaskStatus] = revive.REVIVABLE
+    ) -> list[revive.Revival]:
+        def revived(tally: rollups.Tally) -> list[revive.Revived]:
+            return revive.revive(self.connection, task_ids, nonce, self.now, AGING, tally, states)
+
+        return [one.result for one in self.counted(revived)]
 
     def remove(self, *task_ids: str) -> list[tuple[str, str]]:
         found = self.counted(lambda tally: cleanup.remove(self.connection, task_ids, tally))
