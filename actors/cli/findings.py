@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -92,15 +92,20 @@ def database_findings(url: str, declared: list[str] | None) -> Iterator[Finding]
     yield Finding("database", OK, f"{versions.database} {words}")
     yield from _node_findings(seen)
     yield from _waiting_findings(seen, declared)
+    for kind, name in sorted(seen.paused):
+        yield Finding(
+            "paused", NOTE, f"{kind.replace('_', ' ')} {name!r} is paused on every node; actors resume ends that"
+        )
 
 
 @attrs.frozen
 class Survey:
-    """What was found in a database: the live nodes, and how many tasks of each type wait."""
+    """What was found in a database: the live nodes, how many tasks of each type wait, and what is paused."""
 
     now: datetime
     nodes: list[NodeInfo]
     waiting: Mapping[str, int]
+    paused: Collection[tuple[str, str]]
 
 
 async def _survey(app: TaskSystem) -> Survey:
@@ -109,7 +114,7 @@ async def _survey(app: TaskSystem) -> Survey:
         for task_type in (await app.statistics()).by_type
     }
     live = [node for node in await app.nodes() if node.alive]
-    return Survey(moment(app.wall()), live, waiting)
+    return Survey(moment(app.wall()), live, waiting, await app.running_node.steering.pauses())
 
 
 def _node_findings(seen: Survey) -> Iterator[Finding]:

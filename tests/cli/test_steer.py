@@ -103,8 +103,18 @@ def test_a_pause_is_kept_in_the_database(what: str, folder: Path, submit: Callab
     assert actors("pause", f"--{what}", name).fine.out.endswith(f" '{name}' on every node\n")
     assert paused() == [(name,)]
     assert actors("resume", f"--{what}", name).fine.out.startswith("resumed ")
-    assert actors("resume", f"--{what}", name).fine.out.startswith("resumed ")
     assert paused() == []
+
+
+def test_the_end_of_a_pause_that_there_is_not_tells_what_is_paused(submit: Callable[..., str]) -> None:
+    submit("greet")
+    nothing = actors("resume", "--lane", "thread", "--json").json
+    assert nothing == {"resumed": {"lane": "thread"}, "was_paused": False}
+    assert actors("pause", "--type", "greet").fine.out
+    assert actors("resume", "--type", "gret").fine.out == "task type 'gret' was not paused; paused: task type 'greet'\n"
+    assert "task type 'greet' is paused" in actors("check").fine.out
+    assert actors("resume", "--type", "greet", "--json").json == {"resumed": {"task_type": "greet"}, "was_paused": True}
+    assert actors("resume", "--type", "greet").fine.out == "task type 'greet' was not paused; nothing is\n"
 
 
 def test_a_name_that_no_task_can_have_is_refused(submit: Callable[..., str]) -> None:
