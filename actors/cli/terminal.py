@@ -65,7 +65,8 @@ def coloured(status: str) -> str:
 
 def terminal_width() -> int | None:
     """Columns of the terminal; None where stdout is none, and lines may be as long as they like."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    given = sys.stdout is not None and sys.stdout.isatty()  # None: closed by whoever started us
+    return shutil.get_terminal_size().columns if given else None
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> list[str]:

@@ -91,6 +91,8 @@ def priority(text: str) -> int:
 
 def json_object(text: str) -> dict[str, Any]:
     """A JSON object as it was written, `-`: from stdin; whether it fits the task type is for that to say."""
+    if text == "-" and sys.stdin is None:
+        raise click.BadParameter("stdin is closed; give the JSON itself, or pipe it in")
     try:
         given = sys.stdin.buffer.read().decode() if text == "-" else text
         found = json.loads(given, parse_constant=_no_constant, object_pairs_hook=_no_twins)
