@@ -33,7 +33,8 @@ def parse(url: str) -> URL:
                 f"database URL {shown(url)!r} has the option 'uri'; give the path: 'sqlite:///tasks.db'"
             )
         case "sqlite":
-            return parsed.set(drivername="sqlite+pysqlite")
+            # without options: they are other drivers', or set for each connection below
+            return parsed.set(drivername="sqlite+pysqlite", query={})
         case "postgresql":
             return parsed.set(drivername="postgresql+psycopg")
         case other:

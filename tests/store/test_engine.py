@@ -53,6 +53,12 @@ def test_the_driver_is_ours_whatever_the_url_says(url: str, driver: str) -> None
     assert parse(url).drivername == driver
 
 
+@pytest.mark.parametrize("option", ["timeout=soon", "check_same_thread=false", "strange=1"])
+def test_options_for_another_driver_of_the_same_file_are_passed_over(tmp_path: Path, option: str) -> None:
+    with make_engine(f"sqlite:///{tmp_path}/tasks.db?{option}").connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+
+
 def test_passwords_are_left_out_of_what_is_shown() -> None:
     assert shown("postgresql://user:hunter2@host/db") == "postgresql://user:***@host/db"
     assert "hunter2" not in shown("postgresql://host/db?password=hunter2&sslpassword=hunter2")
