@@ -205,7 +205,7 @@ class Desk:
             since: which ended at this time or after it.
         """
         start = None if since is None else options.epoch("since", since)
-        return await self.running_node.steering.revive_failed(task_type, start)
+        return await self.running_node.steering.revive_failed(options.sought("task_type", task_type), start)
 
     async def delete(self, task_id: str) -> None:
         """Remove an ended task, with its attempts.
@@ -236,6 +236,7 @@ class Desk:
             UnknownTaskType, InvalidOption: see `pause`; and it is not paused.
         """
         kind, name = _one_of_two(lane, task_type)
+        options.word(kind, name)
         if (kind, name) not in await self.running_node.steering.pauses():
             self._registry.check_name(kind, name)
         await self.running_node.steering.pause(kind, name, on=False)
@@ -280,10 +281,10 @@ def _filter(
     if status is not None and not isinstance(status, TaskStatus):
         raise InvalidOption(f"status is {status!r}; it should be a TaskStatus")
     return {
-        "task_type": task_type,
+        "task_type": options.sought("task_type", task_type),
         "status": status,
-        "lane": lane,
-        "key": key,
+        "lane": options.sought("lane", lane),
+        "key": options.sought("key", key),
         "created_after": None if created_after is None else options.epoch("created_after", created_after),
         "created_before": None if created_before is None else options.epoch("created_before", created_before),
     }

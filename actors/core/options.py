@@ -60,6 +60,13 @@ def word(name: str, value: object) -> str:
     raise InvalidOption(f"{name} is {value!r:.80}; it should be text of 1 to {LONGEST_NAME} printable characters")
 
 
+def sought(name: str, value: object) -> str | None:
+    """Text to look for, or None: whatever a row may hold, and so nothing that a query could not carry."""
+    if value is None or (isinstance(value, str) and value == value.encode(errors="ignore").decode().replace("\0", "")):
+        return value
+    raise InvalidOption(f"{name} is {value!r:.80}; it should be text without NUL and lone surrogates")
+
+
 def epoch(name: str, value: object) -> float:
     """A datetime of the years 1970 to 9000 as epoch seconds; a naive one is taken as UTC."""
     if not isinstance(value, datetime):

@@ -62,6 +62,19 @@ async def test_tasks_that_come_meanwhile_shift_no_page(app: TaskSystem, autojump
         assert await pages(app, "oldest", 5) == submitted + late
 
 
+@pytest.mark.parametrize("name", ["task_type", "lane", "key"])
+@pytest.mark.parametrize("value", ["\ud800", "a\0b", 5, ["work"]])
+async def test_a_filter_that_nothing_could_have_is_refused(
+    app: TaskSystem, name: str, value: Any, autojump_clock: MockClock
+) -> None:
+    async with app.running():
+        for look in (app.list, app.count):
+            with refused(InvalidOption, name, "text without"):
+                await look(**{name: value})
+        with refused(InvalidOption, "task_type", "text without"):
+            await app.retry_failed(task_type=value)
+
+
 @pytest.mark.parametrize("ask", ["cancel", "retry", "delete"])
 async def test_an_id_that_no_database_takes_is_no_task(app: TaskSystem, ask: str, autojump_clock: MockClock) -> None:
     async with app.running():

@@ -164,3 +164,5 @@ async def test_a_name_that_can_be_none_is_refused_by_everyone(app: TaskSystem, a
                 await app.pause(task_type=name)  # type: ignore[arg-type]
             with refused(InvalidOption, "lane", "1 to 200 printable"):
                 await app.pause(lane=name)  # type: ignore[arg-type]
+        with refused(InvalidOption, "lane", "1 to 200 printable"):
+            await app.resume(lane=["single"])  # type: ignore[arg-type]
