@@ -37,10 +37,8 @@ class FileUpgrade:
         from . import migrate  # Alembic costs a quarter of a second, and is needed once a release
 
         copy = f"{self._path}.v{found}-{self._stamp}.backup"
-        with suppress(FileNotFoundError):
-            os.unlink(copy)
+        copy_committed(self._path, copy)
         try:
-            copy_committed(self._path, copy)
             migrate.upgrade(connection)
         except BaseException:
             with suppress(FileNotFoundError):
@@ -50,14 +48,26 @@ class FileUpgrade:
 
 
 def copy_committed(path: str, target: str) -> None:
-    """Copy what is committed in the SQLite file *path* into the new file *target*.
+    """Copy what is committed in the SQLite file *path* into the file *target*, which is whole or not there.
 
     SQLite reads the file for us: had we opened and closed it ourselves, this process would have lost its locks on it.
+    What a process that died has left unfinished has one name, so that many such deaths leave one such file, until the
+    next copy.
 
     Raises:
-        OSError: *target* is there, or cannot be made.
+        OSError: *target* cannot be made.
         sqlite3.Error: reading or writing failed.
     """
-    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(target)) as copy:
-        source.backup(copy)
+    part = f"{path}.backup-part"
+    with suppress(FileNotFoundError):
+        os.unlink(part)
+    try:
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(part)) as copy:
+            copy.execute("PRAGMA journal_mode=OFF")  # a new file has nothing to go back to
+            source.backup(copy)
+        os.replace(part, target)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(part)
+        raise

@@ -117,6 +117,31 @@ def test_a_disk_that_is_full_is_a_fault_that_may_pass_and_leaves_all_as_it_was(
             assert "colour" not in anatomy(connection)["actors_task"]["columns"]
 
 
+def test_what_a_kill_in_the_middle_of_a_copy_leaves_is_no_copy_and_goes_with_the_next(
+    old: Engine, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    know_next_version(monkeypatch)
+    part = Path(f"{path}.backup-part")
+    part.write_bytes(b"half a file")
+    with old.begin() as connection:
+        schema.create(connection, FileUpgrade(str(path), NOW))
+    assert copies(path) == [f"tasks.db{ENDING}"]
+
+
+def test_a_copy_that_breaks_off_leaves_nothing(old: Engine, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    know_next_version(monkeypatch)
+    seen: list[str] = []
+
+    def break_off(*_: object) -> None:
+        seen.extend(copies(path))
+        raise OSError("no space is left for the backup")
+
+    monkeypatch.setattr("actors.store.upgrade.os.replace", break_off)
+    with pytest.raises(OSError, match="no space"), old.begin() as connection:
+        schema.create(connection, FileUpgrade(str(path), NOW))
+    assert (seen, copies(path)) == (["tasks.db.backup-part"], [])
+
+
 def test_a_copy_that_cannot_be_made_keeps_the_file_from_being_changed(
     old: Engine, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
