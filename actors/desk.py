@@ -96,7 +96,8 @@ class Desk:
         """A page of tasks.
 
         A page is found by seeks, however many tasks there are; but filters other than the status in the order "ended",
-        or the lane and the type of what is ready in the order "due", read on until enough tasks have passed them.
+        the status RUNNING by submission, or the lane and the type of what is ready in the order "due", read on until
+        enough tasks have passed them.
 
         Args:
             order: "newest" or "oldest" first, by submission; "due": tasks that wait, next one first: what is ready to

@@ -12,7 +12,7 @@ from ..core.errors import IllegalTransition, InvalidOption, TaskNotFound
 from ..core.identity import stored_id
 from ..core.priority import rank
 from ..core.task import ENDED, WAITING, Order, Task, TaskStatus
-from .schema import claimable, claimable_alone, ended, task, to_be_promoted
+from .schema import claimable, claimable_alone, ended, running, task, to_be_promoted
 from .views import Filter, matching, task_of
 
 Place = tuple[float, int]
@@ -61,9 +61,12 @@ def _submitted(
     connection: Connection, which: Filter, limit: int, last: Row[Any] | None, *, newest_first: bool
 ) -> list[int]:
     query = matching(select(task.c.seq), which)
+    seq: ColumnElement[int] = task.c.seq
+    if which.status is TaskStatus.RUNNING:  # few: they are sorted, since in the order of seq all that ended are read
+        query, seq = query.where(running), seq + literal_column("0")
     if last is not None:
-        query = query.where(task.c.seq < last.seq if newest_first else task.c.seq > last.seq)
-    query = query.order_by(task.c.seq.desc() if newest_first else task.c.seq).limit(limit)
+        query = query.where(seq < last.seq if newest_first else seq > last.seq)
+    query = query.order_by(seq.desc() if newest_first else seq).limit(limit)
     return [seq for (seq,) in connection.execute(query)]
 
 

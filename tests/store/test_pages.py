@@ -180,3 +180,21 @@ def test_every_page_is_found_by_seeks_and_nothing_is_sorted(
         read_all = [line for line in plan.splitlines() if line.startswith("SCAN") and "INDEX" not in line]
         assert not read_all or (order in ("newest", "oldest") and not behind)
     assert index is None or any(index in plan for plan in found)
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+def test_running_tasks_are_looked_for_among_those_that_run(world: World, order: Order) -> None:
+    if world.connection.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL's planner goes by statistics")
+    rows = world.running(5)
+    world.settle(world.change(rows[2], Transition.COMPLETE))
+    left = [row.task_id for row in rows if row is not rows[2]]
+    expected = left if order == "oldest" else left[::-1]
+    queries: list[tuple[str, Any]] = []
+    event.listen(world.connection, "before_cursor_execute", lambda *given: queries.append((given[2], given[3])))
+    which = Filter(status=TaskStatus.RUNNING)
+    first = world.page(order, which, 2)
+    assert first + world.page(order, which, 2, first[-1]) == expected
+    for sql, values in [query for query in queries if "LIMIT" in query[0]]:
+        plan = world.connection.exec_driver_sql("EXPLAIN QUERY PLAN " + sql, values).all()
+        assert "actors_task_running" in plan[0][3]
