@@ -38,7 +38,7 @@ class FakeContext(TaskContext):
         self.reported: list[Progress] = []
         self.submitted: list[TaskRequest] = []
         self.records: list[logging.LogRecord] = []
-        self._entered: Token[TaskContext] | None = None
+        self._entered: list[Token[TaskContext]] = []
         super().__init__(task, self.reported.append, self._keep)
 
     def _keep(self, request: TaskRequest) -> NewTask:
@@ -75,14 +75,14 @@ class FakeContext(TaskContext):
         return check_submitted(self.submitted, task_type, count, payload)
 
     def __enter__(self) -> FakeContext:
-        self._entered = enter(self)
+        self._entered.append(enter(self))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._entered is not None:
-            self._entered.var.reset(self._entered)
+        token = self._entered.pop()
+        token.var.reset(token)
 
 
 class _KeepingLogger(logging.Logger):
@@ -134,7 +134,7 @@ def fake_context(
             mode=ExecutionMode.COROUTINE.value,
             priority=options.priority(priority),
             input_data=_json(input_data),
-            metadata=_json(metadata),
+            metadata=_json(metadata, "metadata"),
             created_at=now,
             due_at=now,
             started_at=now,
@@ -154,8 +154,8 @@ def fake_context(
     return context
 
 
-def _json(values: Mapping[str, Any] | None) -> str:
-    return dumps(as_json(dict(values or {})))
+def _json(values: Mapping[str, Any] | None, name: str = "input_data") -> str:
+    return dumps(as_json({} if values is None else dict(options.mapping(name, values))))
 
 
 def _new_id() -> str:

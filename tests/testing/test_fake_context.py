@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import attrs
 import pytest
@@ -152,3 +153,19 @@ def test_a_child_keeps_the_id_that_it_was_given() -> None:
     assert fake_context().submit(TaskRequest("mail", task_id=task_id)) == task_id
     with pytest.raises(InvalidOption, match="TaskRequest"):
         fake_context().submit("mail")  # type: ignore[arg-type]  # the point of the test
+
+
+def test_a_context_can_be_entered_again_within_itself() -> None:
+    with fake_context() as ctx:
+        with fake_context(), ctx:
+            assert actors.current() is ctx
+        assert actors.current() is ctx
+
+
+def test_data_that_no_task_could_have_is_refused_by_name() -> None:
+    given: list[Any] = [[1], "text", 0]
+    for value in given:
+        with pytest.raises(InvalidOption, match="input_data is"):
+            fake_context(input_data=value)
+        with pytest.raises(InvalidOption, match="metadata is"):
+            fake_context(metadata=value)
