@@ -41,9 +41,7 @@ def pause(lane: str | None, task_type: str | None, database: str | None, as_json
     known = beside(database, lambda app: _pause(app, kind, name))
     say(_done("paused", kind, name) if not as_json else json_text.one({"paused": {kind: name}}))
     if known and name not in known:
-        complain(
-            f"no live node has a {WORDS[kind]} {name!r}{did_you_mean(name, known)}; it is paused for those to come"
-        )
+        complain(f"that is for nodes to come: no live one has a {WORDS[kind]} {name!r}{did_you_mean(name, known)}")
 
 
 async def _pause(app: TaskSystem, kind: str, name: str) -> set[str]:

@@ -157,6 +157,15 @@ def test_a_paused_type_does_not_start_until_it_is_resumed(beside: Path, submit: 
     wait_for(task_id, "completed")
 
 
+@pytest.mark.parametrize(("option", "name", "meant"), [("--type", "gret", "greet"), ("--lane", "threat", "thread")])
+def test_a_pause_of_what_no_live_node_has_is_told(beside: Path, option: str, name: str, meant: str) -> None:
+    poll_for("tree", "storage")
+    done = actors("pause", option, name)
+    assert (done.code, done.out[:7]) == (0, "paused ")
+    assert f"did you mean '{meant}'?" in done.err
+    assert actors("resume", option, name).fine.out
+
+
 def test_a_failed_task_is_retried(beside: Path, submit: Callable[..., str]) -> None:
     task_id = submit("fail", '{"text": "x"}')
     wait_for(task_id, "failed")
