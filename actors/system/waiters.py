@@ -20,6 +20,8 @@ from .transaction import Transaction
 
 REMEMBERED: Final = 512
 LONGEST_REMEMBERED: Final = 4096
+LOOKED_UP_AT_ONCE: Final = 1000
+"""Tasks in one query: a few milliseconds of the reader's time, which others' reads wait for."""
 
 _ENDS: Final = {
     "complete": TaskStatus.COMPLETED.value,
@@ -35,7 +37,8 @@ class Waiters:
     def __init__(self) -> None:
         self._waits: dict[str, list[Ask[Ended]]] = {}
         self._closed: Exception | None = None
-        self._to_look_up: set[str] = set()
+        self._to_look_up: dict[str, None] = {}  # the newest last, and the first to be looked up
+        self._looking = False
         self._claimed: set[str] = set()  # they run here, so that their end will be heard of
         self._recent: OrderedDict[str, Ended] = OrderedDict()
 
@@ -65,7 +68,7 @@ class Waiters:
         else:
             self._waits.setdefault(task_id, []).append(wait)
             if task_id not in self._claimed and not known:
-                self._to_look_up.add(task_id)
+                self._to_look_up[task_id] = None
                 look()
 
     def remove(self, task_id: str, wait: Ask[Ended]) -> None:
@@ -83,7 +86,7 @@ class Waiters:
 
     def look_at_all(self) -> None:
         """Look everything up at the next occasion: another process has written, and may have revived what ended."""
-        self._to_look_up.update(self._waits)
+        self._to_look_up.update(dict.fromkeys(self._waits))
         self._recent.clear()
 
     def committed(self, transaction: Transaction) -> None:
@@ -93,7 +96,7 @@ class Waiters:
             self._claimed.discard(change.task_id)
             status = "cancelled" if result is Settled.CANCELLED else _ENDS.get(change.transition.value)
             if result is Settled.STORED_BEFORE and change.task_id in self._waits:
-                self._to_look_up.add(change.task_id)  # it has ended, perhaps as cancelled
+                self._to_look_up[change.task_id] = None  # it has ended, perhaps as cancelled
             if status is None or result in (Settled.FENCED, Settled.STORED_BEFORE):
                 continue
             if change.task_id in self._waits or (change.result is None or len(change.result) <= LONGEST_REMEMBERED):
@@ -109,28 +112,58 @@ class Waiters:
             self._recent.clear()
 
     def look_up(self, database: Database) -> None:
-        """Ask the reader for the ends that may have been missed."""
-        if self._to_look_up:
-            # Only those who wait now are answered: who comes later may come after a revival, and means the next end.
-            wanted = {task_id: [*self._waits[task_id]] for task_id in sorted(self._to_look_up & self._waits.keys())}
-            self._to_look_up = set()
-            if wanted:
-                ask: Ask[tuple[list[Ended], set[str]]] = Ask()
-                ask.reply.then(partial(self._looked_up, ask, wanted))
-                database.read(ask, partial(_ends, task_ids=list(wanted)))
+        """Ask the reader for the ends that may have been missed, one part after the other.
 
-    def _looked_up(self, ask: Ask[tuple[list[Ended], set[str]]], wanted: Mapping[str, list[Ask[Ended]]]) -> None:
+        There is one query at a time: however many wait, and however often others write, no queue grows at the reader.
+        """
+        while not self._looking and (wanted := self._next_to_look_up()):
+            ask: Ask[tuple[list[Ended], set[str]]] = Ask()
+            database.read(ask, partial(_ends, task_ids=list(wanted)))
+            self._looking = not ask.answered
+            if self._looking:
+                ask.reply.then(partial(self._looked_up, ask, wanted, database))
+            elif not self._heard(ask, wanted):
+                return
+
+    def _next_to_look_up(self) -> dict[str, list[Ask[Ended]]]:
+        """Some tasks and who waits for them now: who comes later may come after a revival, and means the next end."""
+        wanted: dict[str, list[Ask[Ended]]] = {}
+        while self._to_look_up and len(wanted) < LOOKED_UP_AT_ONCE:
+            task_id, _ = self._to_look_up.popitem()
+            if task_id in self._waits:
+                wanted[task_id] = [*self._waits[task_id]]
+        return wanted
+
+    def _looked_up(
+        self,
+        ask: Ask[tuple[list[Ended], set[str]]],
+        wanted: Mapping[str, list[Ask[Ended]]],
+        database: Database,
+    ) -> None:
+        self._looking = False
+        if self._heard(ask, wanted):
+            self.look_up(database)
+
+    def _heard(self, ask: Ask[tuple[list[Ended], set[str]]], wanted: Mapping[str, list[Ask[Ended]]]) -> bool:
+        """Answer those who wait; False if the query failed."""
         try:
             found, known = ask.reply.result()
         except Exception:
-            self._to_look_up.update(wanted)  # the next batch, or the next word from outside, brings them up again
-            return
+            self._to_look_up.update(dict.fromkeys(wanted))  # the next batch, or word from outside, brings them up again
+            return False
         for ended in found:
             for wait in wanted[ended.task_id]:
                 wait.answer(ended)
+            self._drop_answered(ended.task_id)
         for task_id in wanted.keys() - known:
             for wait in wanted[task_id]:
                 wait.fail(TaskNotFound.of(task_id))
+            self._drop_answered(task_id)
+        return True
+
+    def _drop_answered(self, task_id: str) -> None:
+        if left := [wait for wait in self._waits.pop(task_id, ()) if not wait.answered]:
+            self._waits[task_id] = left
 
     def _end(self, ended: Ended) -> None:
         self._answer(ended)

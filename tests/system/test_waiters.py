@@ -22,7 +22,7 @@ from actors.store.claim import Room
 from actors.store.connection import Connection
 from actors.store.views import Ended
 from actors.system.messages import Claim, LookAgain, LookOutside, LookUp
-from actors.system.waiters import LONGEST_REMEMBERED, REMEMBERED, Waiters
+from actors.system.waiters import LONGEST_REMEMBERED, LOOKED_UP_AT_ONCE, REMEMBERED, Waiters
 from actors.system.writes import Cancel, Promote, Revive, Settle, Submit
 from tests.system.world import MemoryDatabase, World, alive
 
@@ -211,6 +211,45 @@ async def test_unknown_ends_are_looked_up_all_at_once(autojump_clock: MockClock)
         assert [wait.reply.done for wait in known] == [False] * 3
         with pytest.raises(TaskNotFound):
             unknown.reply.result()
+
+
+@pytest.mark.parametrize("late", [True, False], ids=["reader", "inline"])
+async def test_many_are_looked_up_in_parts_one_query_at_a_time(late: bool, autojump_clock: MockClock) -> None:
+    desk = Desk()
+    async with desk.open() as storage:
+        waits = await desk.waiting(*await desk.put_off(storage, 2 * LOOKED_UP_AT_ONCE + 1))
+        desk.database.late = [] if late else None
+        mark = "UPDATE actors_task SET status = 'cancelled', completed_at = 1"
+        await desk.database.write(lambda connection: connection.exec_driver_sql(mark))
+        before = desk.database.reads
+        for _ in range(5):
+            await storage.handle.tell(LookOutside())
+            await wait_all_tasks_blocked()
+        if desk.database.late is not None:
+            assert desk.database.reads == before + 1
+            for deliver in desk.database.late:  # each brings the next one
+                deliver()
+        await wait_all_tasks_blocked()
+        assert {wait.reply.result().status for wait in waits} == {"cancelled"}
+        assert desk.database.reads == before + 3
+
+
+async def test_an_end_that_was_looked_up_is_not_looked_up_again(autojump_clock: MockClock) -> None:
+    desk = Desk()
+    async with desk.open() as storage:
+        (task,) = await desk.run(storage)
+        await desk.end(storage, task)
+        await storage.handle.tell(LookOutside())  # so that nothing is remembered
+        await wait_all_tasks_blocked()
+        ended, unknown = Ask[Ended](), Ask[Ended]()
+        desk.waiters.add(task.task_id, ended, lambda: None)
+        desk.waiters.add("nowhere", unknown, lambda: None)
+        for _ in range(2):
+            await storage.handle.tell(LookOutside())
+            await wait_all_tasks_blocked()
+        assert ended.reply.result().status == "completed"
+        assert unknown.answered
+    assert desk.database.reads == 1
 
 
 async def test_a_look_up_that_fails_is_made_again(autojump_clock: MockClock) -> None:
