@@ -26,7 +26,9 @@ logger = logging.getLogger("actors.system")
 
 PROGRESS_EVERY: Final = 0.2
 REPLY_EVERY: Final = 0.05
-"""Seconds after which a channel that had no room for its last event is tried again."""
+"""Seconds after which channels that had no room for their last event are tried again, some in each turn."""
+REPLY_SOON: Final = 0.001
+"""The same while such a channel is being read: it may have more events to come than room for them."""
 CLEAN_EVERY: Final = 3600.0
 CLEAN_FIRST_AFTER: Final = 60.0
 CLEAN_BATCH: Final = 500
@@ -89,6 +91,8 @@ class Monitor(Actor[MonitorMessage]):
         if now >= self._store_progress_at:
             await self._store_progress()
         if now >= self._reply_at:
+            took = self._replies.try_again()
+            self._reply_at = now + (REPLY_SOON if took else REPLY_EVERY)
             self._reply()
         if now >= self._clean_at:
             await self._clean()
@@ -96,6 +100,7 @@ class Monitor(Actor[MonitorMessage]):
     async def stopped(self) -> None:
         await self._store_progress()
         self._replies.give()
+        self._replies.try_again(None)
         self._subscribers.close()
 
     def _publish(self, event: TaskEvent) -> None:
@@ -103,9 +108,9 @@ class Monitor(Actor[MonitorMessage]):
         self._replies.offer(event)
 
     def _reply(self) -> None:
-        if self._replies.waiting:
-            self._replies.give()
-        self._reply_at = trio.current_time() + REPLY_EVERY if self._replies.waiting else float("inf")
+        self._replies.give()
+        soon = trio.current_time() + REPLY_EVERY
+        self._reply_at = min(self._reply_at, soon) if self._replies.waiting else float("inf")
 
     def _look_at_progress(self) -> None:
         self._store_progress_at = max(trio.current_time(), self._stored_progress_at + PROGRESS_EVERY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -25,6 +26,8 @@ Channel: TypeAlias = trio.MemorySendChannel[TaskEvent]
 
 TOLD_APART: Final = FINAL | {TaskEventType.SUBMITTED}
 """What a channel hears of from the submit's receipt and from the task's end, and not from a transaction's events."""
+TRIED_AT_ONCE: Final = 500
+"""Channels without room that are tried again in one turn: about half a millisecond of the event loop."""
 
 
 @attrs.frozen(eq=False)
@@ -66,8 +69,8 @@ class Replies:
 
     @property
     def waiting(self) -> bool:
-        """Whether a last event is to be handed out."""
-        return bool(self._ends or self._owed)
+        """Whether a last event waits for room."""
+        return bool(self._owed)
 
     def follow(self, submit: Submit, channels: Sequence[Channel | None]) -> None:
         """Have *channels*, one for each row, told of what *submit* stores; to be called before it is sent.
@@ -113,6 +116,7 @@ class Replies:
     def owe(self, channel: Channel, event: TaskEvent) -> None:
         """Keep *event* until *channel* takes it, or nobody receives any more."""
         self._owed.setdefault(channel, deque()).append(event)
+        self._try(channel)
         self.look()
 
     def offer(self, event: TaskEvent) -> None:
@@ -139,14 +143,28 @@ class Replies:
             self._waiters.remove(task_id, followed.wait)
 
     def give(self) -> None:
-        """Hand out last events, as far as there is room."""
+        """Hand out the last events that have come, as far as there is room."""
         ends, self._ends = self._ends, []
+        channels: dict[Channel, None] = {}
         for event in ends:
             if (followed := self._followed.pop(event.task_id, None)) is not None:
                 for channel in followed.channels:
                     self._owed.setdefault(channel, deque()).append(event)
-        for channel in [channel for channel, events in self._owed.items() if _emptied(channel, events)]:
-            del self._owed[channel]
+                    channels[channel] = None
+        for channel in channels:
+            self._try(channel)
+
+    def try_again(self, most: int | None = TRIED_AT_ONCE) -> bool:
+        """Try channels that had no room, *most* of them (None: all), the others next time; whether any took a thing."""
+        channels = list(itertools.islice(self._owed, most))
+        return sum(map(self._try, channels)) > 0
+
+    def _try(self, channel: Channel) -> bool:
+        events = self._owed.pop(channel)
+        before = len(events)
+        if not _emptied(channel, events):
+            self._owed[channel] = events
+        return len(events) < before
 
 
 def _emptied(channel: Channel, events: deque[TaskEvent]) -> bool:

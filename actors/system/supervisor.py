@@ -196,6 +196,7 @@ class _Parts:
         await self.running.end_all()
         self._waiters.close(NotRunning(STOPPED))
         self._replies.give()
+        self._replies.try_again(None)
         self.subscribers.close()
 
     def _tell(self, transaction: Transaction) -> None:

@@ -16,6 +16,7 @@ from actors.core.task import moment
 from actors.store.steer import Cancelled
 from actors.system.messages import Committed, LookAtReplies
 from actors.system.monitor import REPLY_EVERY, Monitor
+from actors.system.replies import TRIED_AT_ONCE
 from actors.system.transaction import Transaction
 from actors.system.writes import Submit
 from tests.app.world import drained
@@ -99,7 +100,6 @@ async def test_the_end_is_told_after_the_events_that_were_on_their_way() -> None
     desk.end(task_id)
     desk.offer(Kind.STARTED, task_id)
     desk.offer(Kind.CANCELLED, task_id)  # that of the transaction; it is told once
-    assert desk.replies.waiting
     desk.replies.give()
     desk.offer(Kind.STUCK, task_id)
     assert kinds(receive) == [Kind.SUBMITTED, Kind.STARTED, Kind.CANCELLED]
@@ -133,7 +133,7 @@ async def test_what_a_full_channel_loses_is_counted_and_its_last_events_wait_in_
     assert desk.replies.waiting
     for expected in (Kind.SUBMITTED, Kind.CANCELLED, Kind.REJECTED):
         assert kinds(receive) == [expected]
-        desk.replies.give()
+        desk.replies.try_again()
     assert not desk.replies
     assert desk.replies.lost == 3
 
@@ -173,8 +173,31 @@ async def test_a_closed_channel_that_is_owed_something_is_forgotten() -> None:
     desk.replies.give()
     assert desk.replies
     receive.close()
-    desk.replies.give()
+    desk.replies.try_again()
     assert not desk.replies
+
+
+async def test_channels_without_room_are_tried_in_turns_so_that_many_do_not_hold_up_the_loop() -> None:
+    desk = Desk()
+    ends = [channel(1) for _ in range(2 * TRIED_AT_ONCE + 1)]
+    desk.end(*desk.submit(*[send for send, _ in ends]))
+    desk.replies.give()
+    assert [kinds(receive) for _, receive in ends] == [[Kind.SUBMITTED]] * len(ends)
+    told = []
+    for _ in range(3):
+        desk.replies.try_again()
+        told.append(sum(len(drained(receive)) for _, receive in ends))
+    assert told == [TRIED_AT_ONCE, TRIED_AT_ONCE, 1]
+    assert not desk.replies
+
+
+async def test_a_channel_with_room_hears_of_the_end_at_once_whoever_else_has_none() -> None:
+    desk = Desk()
+    full = [channel(1) for _ in range(TRIED_AT_ONCE)]
+    send, receive = channel()
+    desk.end(*desk.submit(*[send for send, _ in full], send))
+    desk.replies.give()
+    assert kinds(receive) == [Kind.SUBMITTED, Kind.CANCELLED]
 
 
 async def test_when_the_system_stops_there_is_no_end_to_tell_of() -> None:
@@ -239,6 +262,18 @@ async def test_the_monitor_tries_a_full_channel_again_every_50_ms(autojump_clock
         with trio.fail_after(5):
             assert (await receive.receive()).type is Kind.CANCELLED
         assert trio.current_time() - before < 1.01 * REPLY_EVERY
+
+
+async def test_many_ends_for_one_channel_come_as_fast_as_they_are_read(autojump_clock: MockClock) -> None:
+    desk = Desk()
+    send, receive = channel(0)
+    ids = desk.submit(*[send] * 1000)
+    async with alive("monitor", lambda: monitor(desk.world)) as child:
+        desk.end(*ids)
+        child.handle.hint(LookAtReplies())
+        await trio.sleep(10)
+        with trio.fail_after(2):
+            assert [(await receive.receive()).task_id for _ in ids] == ids
 
 
 async def test_what_is_owed_when_the_monitor_stops_is_tried_once_more(autojump_clock: MockClock) -> None:
