@@ -102,6 +102,8 @@ class Desk:
         Args:
             order: "newest" or "oldest" first, by submission; "due": tasks that wait, next one first: what is ready to
                 start in the order in which it starts, then what is put off by its due time; "ended": latest first.
+                The page behind a task that was put off since it was listed (a retry) begins at its new place: what was
+                ready behind the old one is not on it. Who must miss nothing walks by submission.
             limit: 1–1000.
             after: the last task_id of the page before.
 
