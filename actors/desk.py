@@ -240,9 +240,13 @@ class Desk:
         """
         kind, name = _one_of_two(lane, task_type)
         options.word(kind, name)
-        if (kind, name) not in await self.running_node.steering.pauses():
+        if (kind, name) not in await self.pauses():
             self._registry.check_name(kind, name)
         await self.running_node.steering.pause(kind, name, on=False)
+
+    async def pauses(self) -> frozenset[tuple[str, str]]:
+        """What is paused, here and on every node: ("lane" or "task_type", name)."""
+        return await self.running_node.steering.pauses()
 
     async def cleanup(
         self,

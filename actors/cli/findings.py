@@ -114,7 +114,7 @@ async def _survey(app: TaskSystem) -> Survey:
         for task_type in (await app.statistics()).by_type
     }
     live = [node for node in await app.nodes() if node.alive]
-    return Survey(moment(app.wall()), live, waiting, await app.running_node.steering.pauses())
+    return Survey(moment(app.wall()), live, waiting, await app.pauses())
 
 
 def _node_findings(seen: Survey) -> Iterator[Finding]:

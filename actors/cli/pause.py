@@ -75,7 +75,7 @@ def resume(lane: str | None, task_type: str | None, database: str | None, as_jso
 
 async def _resume(app: TaskSystem, kind: str, name: str) -> Collection[tuple[str, str]]:
     """End the pause; what was paused before."""
-    paused = await app.running_node.steering.pauses()
+    paused = await app.pauses()
     await app.resume(**{kind: name})
     return paused
 

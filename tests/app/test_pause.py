@@ -26,7 +26,9 @@ async def test_a_paused_lane_starts_nothing_until_it_is_resumed(app: TaskSystem,
         await (await other.submit()).wait()
         await trio.sleep(HOUR)
         assert await ticket.status() is TaskStatus.PENDING
+        assert await app.pauses() == {("lane", "single")}
         await app.resume(lane="single")
+        assert await app.pauses() == frozenset()
         assert (await ticket.wait()).attempt == 1
 
 
