@@ -9,6 +9,7 @@ from typing import Any
 
 from .core.errors import InvalidOption
 from .core.request import TaskRequest
+from .execution.faults import contained
 from .execution.hooks import AttemptHooks
 
 logger = logging.getLogger("actors.hooks")
@@ -31,9 +32,13 @@ class Hooks:
 def _changed(hook: Callable[[TaskRequest], TaskRequest | None], request: TaskRequest) -> TaskRequest:
     try:
         given: Any = hook(request)
-    except Exception:
-        logger.exception("the hook %r refused a submit of %r", hook, request.task_type)
+    except KeyboardInterrupt:  # Ctrl-C strikes wherever the program is
         raise
+    except BaseException as error:  # a sys.exit() would end the node, if the request came by channel
+        logger.exception("the hook %r refused a submit of %r", hook, request.task_type)
+        if isinstance(error, Exception):
+            raise
+        raise contained(error, "a before_submit hook") from error
     if given is not None and not isinstance(given, TaskRequest):
         raise InvalidOption(f"the hook {hook!r:.80} gave {given!r:.80}; it should give a TaskRequest or None")
     return given or request
@@ -43,8 +48,10 @@ def plain(what: str, function: Any) -> None:
     """Check that *function* is one that can be called at once.
 
     Raises:
-        InvalidOption: it is none, or is declared with async def, so that its calls would never run.
+        InvalidOption: it is none, or is declared with async def or yields, so that its calls would never run.
     """
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise InvalidOption(f"the {what} {function!r:.80} is a generator; it should be a plain function")
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
         raise InvalidOption(f"the {what} {function!r:.80} is async; it should be a plain function")
     if not callable(function):

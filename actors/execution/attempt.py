@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from ..core.request import Claimed
 from ..core.stop import StopReason
 from ..core.task import ErrorInfo, ExecutionMode, moment
 from .context import TaskContext, enter
+from .faults import contained, described, first_leaf, leaves, worded
 from .handler import Handler
 from .surroundings import Surroundings
 from .thread import ThreadCall
@@ -102,7 +102,7 @@ class Attempt:
             if self._surroundings.hooks.before:
                 self._surroundings.hooks.begin(self.context)
         except BaseException as error:
-            return self._raised(contained(error))
+            return self._raised(contained(error, "a before_attempt hook"))
         try:
             arguments = self.handler.signature.decode(self.task.input_data)
         except InvalidPayload as error:
@@ -111,7 +111,7 @@ class Attempt:
             with self._scope:
                 return self._returned(await self._call(arguments))
         except BaseException as error:
-            return self._raised(contained(error))
+            return self._raised(contained(error, "the handler"))
         return self.cut_off()
 
     def tell(self, outcome: Outcome) -> None:
@@ -187,44 +187,4 @@ class Attempt:
         """*error* as it is stored; control exceptions are words, not faults, and carry no traceback."""
         named = leaf or error
         text = "" if isinstance(named, _CONTROL) else described(error)
-        try:
-            message = str(named)
-        except Exception as fault:
-            message = f"<its message cannot be made: {type(fault).__name__}>"
-        return ErrorInfo(type(named).__qualname__, message, text, self.task.attempt, self._now())
-
-
-def leaves(error: BaseException) -> list[BaseException]:
-    """The errors inside of nested groups."""
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for part in error.exceptions for leaf in leaves(part)]
-    return [error]
-
-
-def described(error: BaseException) -> str:
-    """The traceback's text; an exception class of a user's own may make even that fail."""
-    try:
-        return "".join(traceback.format_exception(error))
-    except Exception as fault:
-        return f"the traceback cannot be made: {type(fault).__name__}"
-
-
-def contained(error: BaseException) -> Exception:
-    """*error* as one that ends its own attempt alone: its trio task is nobody's child, so that it must not go on."""
-    if isinstance(error, Exception):
-        return error
-    for leaf in leaves(error):
-        if isinstance(leaf, SystemExit):
-            return _because(error, f"the handler called sys.exit({leaf.code!r})")
-    return _because(error, f"the handler raised {type(leaves(error)[0]).__name__}, which is no Exception")
-
-
-def _because(cause: BaseException, words: str) -> RuntimeError:
-    error = RuntimeError(words)
-    error.__cause__ = cause
-    return error
-
-
-def first_leaf(error: Exception) -> Exception:
-    """The error that a group stands for: its first one."""
-    return next((leaf for leaf in leaves(error) if isinstance(leaf, Exception)), error)
+        return ErrorInfo(type(named).__qualname__, worded(named), text, self.task.attempt, self._now())

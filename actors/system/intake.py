@@ -10,6 +10,7 @@ import trio
 from ..core.events import TaskEvent, TaskEventType
 from ..core.request import NewTask, TaskRequest
 from ..core.task import moment
+from ..execution.faults import worded
 from ..kernel import Actor, Handle
 from .clock import Clock
 from .messages import StorageMessage
@@ -70,7 +71,7 @@ class Intake(Actor[TaskRequest]):
 
     def _reject(self, task_id: str, task_type: str, error: Exception, channel: Channel | None) -> None:
         at = moment(self._clock.wall())
-        data = {"error": str(error), "error_type": type(error).__name__}
+        data = {"error": worded(error), "error_type": type(error).__name__}
         event = TaskEvent(TaskEventType.REJECTED, task_id, task_type, 0, at, data)
         self._subscribers.publish(event)
         if channel is not None:

@@ -122,6 +122,35 @@ async def test_a_submit_that_a_hook_refuses_fails_alone_and_it_is_logged(
     assert len([record for record in caplog.records if "refused a submit of 'echo'" in record.getMessage()]) == 4
 
 
+async def test_a_hook_that_exits_refuses_its_submit_and_does_not_end_the_node(
+    app: TaskSystem, autojump_clock: MockClock
+) -> None:
+    @app.before_submit
+    def leave(request: TaskRequest) -> None:
+        if request.input_data.get("text") == "bad":
+            sys.exit(3)
+
+    send, receive = trio.open_memory_channel[TaskEvent](9)
+    async with app.running():
+        await app.requests().send(TaskRequest("echo", {"text": "bad"}, reply_to=send))
+        rejected = await receive.receive()
+        with pytest.raises(RuntimeError, match=r"before_submit hook .*sys\.exit\(3\)"):
+            await app.submit(TaskRequest("echo", {"text": "bad"}))
+        assert await (await app.submit(TaskRequest("echo", {"text": "good"}))).result() == "good"
+    assert rejected.type is TaskEventType.REJECTED
+    assert "sys.exit(3)" in rejected.data["error"]
+
+
+async def test_ctrl_c_in_a_hook_is_no_refusal(app: TaskSystem, autojump_clock: MockClock) -> None:
+    @app.before_submit
+    def interrupted(request: TaskRequest) -> None:
+        raise KeyboardInterrupt
+
+    async with app.running():
+        with pytest.raises(KeyboardInterrupt):
+            await app.submit(TaskRequest("echo"))
+
+
 async def test_what_a_hook_gives_is_checked_like_any_request(app: TaskSystem, autojump_clock: MockClock) -> None:
     given: list[Any] = [TaskRequest("ehco"), "echo"]
     app.before_submit(lambda _: given.pop(0))
@@ -196,6 +225,9 @@ async def test_an_attempt_whose_hook_raises_ends_as_if_the_handler_had_raised(
         task = await app.get(ticket.task_id)
     assert task is not None
     assert (task.status, task.retry_count, ran) == (status, retries, [])
+    if isinstance(error, SystemExit):
+        assert task.error_info is not None
+        assert task.error_info.message == "a before_attempt hook called sys.exit(3)"
 
 
 async def test_after_attempt_tells_how_each_attempt_ended(app: TaskSystem, autojump_clock: MockClock) -> None:
@@ -350,4 +382,10 @@ def test_what_is_no_plain_function_is_refused(name: str, app: TaskSystem) -> Non
             register(wrong)
     with refused(InvalidOption, "5", "plain function"):
         register(5)
+
+    def halves(*_: Any) -> Any:
+        yield
+
+    with refused(InvalidOption, "generator", "plain function"):
+        register(halves)
     assert register(print) is print

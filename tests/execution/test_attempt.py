@@ -339,7 +339,7 @@ async def test_an_error_whose_traceback_cannot_be_made_is_kept_without_one(
     def fail(_: BaseException) -> list[str]:
         raise ValueError("some errors make it fail before Python 3.13")
 
-    monkeypatch.setattr("actors.execution.attempt.traceback.format_exception", fail)
+    monkeypatch.setattr("actors.execution.faults.traceback.format_exception", fail)
     outcome = await raised(Runs().attempt(in_mode(mode, raising(Notes("noted")))))
     assert (outcome.info.type, outcome.info.message) == ("Notes", "noted")
     assert outcome.info.traceback == "the traceback cannot be made: ValueError"

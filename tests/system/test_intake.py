@@ -100,6 +100,28 @@ async def test_a_request_on_which_anything_goes_wrong_is_rejected_alone(
     assert rejected.data == {"error": "no such thing", "error_type": "AttributeError"}
 
 
+async def test_an_error_that_has_no_words_rejects_its_request_alone(autojump_clock: MockClock) -> None:
+    class Wordless(Exception):
+        def __str__(self) -> str:
+            raise ValueError("no words")
+
+    def fail(request: TaskRequest) -> NewTask:
+        if request.task_type == "bad":
+            raise Wordless
+        return world.row()
+
+    world = World()
+    with world.subscribers.subscribe() as events, trio.fail_after(60):
+        async with alive("intake", lambda: make(world, fail)) as intake:
+            intake.handle.hint(TaskRequest("bad"))
+            intake.handle.hint(TaskRequest("work"))
+            (await world.storage.next()).answer([])
+            assert intake.handle.statistics().received == 2
+        rejected = events.receive_nowait()
+    assert rejected.data["error_type"] == "Wordless"
+    assert "ValueError" in rejected.data["error"]
+
+
 @pytest.mark.parametrize("error", [StorageUnavailable("disk full"), ActorCrashed("twice"), OverflowError("too large")])
 async def test_a_batch_that_storage_does_not_take_is_rejected_and_the_next_one_is_stored(
     error: Exception, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
