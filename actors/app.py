@@ -102,8 +102,13 @@ class TaskSystem(SubmitDesk):
 
     def take(self, declarations: Sequence[Declaration]) -> None:
         """Declare all of *declarations*, or none."""
-        self._be_before_the_start(f"task {', '.join(repr(one.task_type) for one in declarations)} is declared")
+        self._be_before_the_start(_declared(declarations))
         self._registry.take(declarations)
+
+    def may_take(self, declarations: Sequence[Declaration]) -> None:
+        """Raise what `take` would."""
+        self._be_before_the_start(_declared(declarations))
+        self._registry.may_take(declarations)
 
     def _be_before_the_start(self, what: str) -> None:
         if self._entered:
@@ -256,3 +261,7 @@ class TaskSystem(SubmitDesk):
             lease=settings.lease_seconds,
             retention=settings.retention,
         )
+
+
+def _declared(declarations: Sequence[Declaration]) -> str:
+    return f"task {', '.join(repr(one.task_type) for one in declarations)} is declared"

@@ -40,8 +40,11 @@ class Handlers:
         declaration = Declaration(task_type, function, TaskOptions().changed(given))
         if task_type in self._declarations:
             raise DuplicateTaskType(f"a task named {task_type!r} is declared already; give one of them another name")
-        for system, prefix in self._prefixes.items():
-            system.take([declaration.renamed(prefix + task_type)])
+        renamed = [(system, [declaration.renamed(prefix + task_type)]) for system, prefix in self._prefixes.items()]
+        for system, added in renamed:  # all or none of them
+            system.may_take(added)
+        for system, added in renamed:
+            system.take(added)
         self._declarations[task_type] = declaration
         return DeclaredTask(declaration, lambda: self._find(task_type))
 

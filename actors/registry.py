@@ -47,13 +47,20 @@ class Registry:
             DuplicateTaskType: a name is taken.
             InvalidOption: the settings' defaults do not go with a declaration.
         """
+        self._declarations, self._defaults = self._with(declarations)
+
+    def may_take(self, declarations: Iterable[Declaration]) -> None:
+        """Raise what `take` would."""
+        self._with(declarations)
+
+    def _with(self, declarations: Iterable[Declaration]) -> tuple[dict[str, Declaration], dict[str, Defaults]]:
         added, defaults = dict(self._declarations), dict(self._defaults)
         for declaration in declarations:
             name = declaration.task_type
             if name in added:
                 raise DuplicateTaskType(f"a task named {name!r} is declared already; give one of them another name")
             added[name], defaults[name] = declaration, declaration.defaults(self._settings)
-        self._declarations, self._defaults = added, defaults
+        return added, defaults
 
     def configure(self, task_type: str, given: Mapping[str, Any]) -> None:
         """Change options of *task_type*; raises as a declaration with them would."""
@@ -93,7 +100,7 @@ class Registry:
         Raises:
             InvalidOption: it is not.
         """
-        if name not in (lanes := self.lanes()):
+        if options.word("lane", name) not in (lanes := self.lanes()):
             raise InvalidOption(f"no lane is named {name!r}{did_you_mean(name, lanes)}")
         return name
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from .core.errors import InvalidOption
 from .core.request import TaskRequest
 from .declare import Declaration
 from .desk import Desk
@@ -36,7 +37,7 @@ class SubmitDesk(Desk):
     async def submit_many(self, requests: Iterable[TaskRequest]) -> list[Ticket[Any]]:
         """Store tasks, all or none, in one commit; their tickets in the same order."""
         node = self.running_node
-        wanted = list(requests)
+        wanted = _listed(requests)
         rows = [self._registry.row(request, node.clock.wall(), node.chance) for request in wanted]
         receipts = await node.submit(rows, wanted) if rows else []
         return [Ticket(self, receipt.task_id, receipt.created) for receipt in receipts]
@@ -80,7 +81,7 @@ class SubmitDesk(Desk):
         """
         from .system.enqueue import enqueue
 
-        receipts = enqueue(connection, requests, self._registry.row, self.wall())
+        receipts = enqueue(connection, _listed(requests), self._registry.row, self.wall())
         return [Ticket(self, receipt.task_id, receipt.created) for receipt in receipts]
 
     def requests(self) -> trio.MemorySendChannel[TaskRequest]:
@@ -90,3 +91,9 @@ class SubmitDesk(Desk):
         if it has one; what cannot be taken is told as a REJECTED event.
         """
         return self.running_node.requests()
+
+
+def _listed(given: object) -> list[TaskRequest]:
+    if isinstance(given, TaskRequest) or not isinstance(given, Iterable):
+        raise InvalidOption(f"the requests are {given!r:.80}; they should be a list of TaskRequests")
+    return list(given)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 from ..core.errors import InvalidOption
 from ..core.request import NewTask, Receipt, TaskRequest
@@ -12,7 +12,7 @@ from .clock import Chance
 
 def enqueue(
     target: object,
-    requests: Iterable[TaskRequest],
+    requests: Sequence[TaskRequest],
     prepare: Callable[[TaskRequest, float, Chance], NewTask],
     now: float,
 ) -> list[Receipt]:
@@ -23,8 +23,7 @@ def enqueue(
         now: epoch seconds.
     """
     connection, chance = store.connection_of(target), Chance()
-    wanted = list(requests)
-    rows = [prepare(request, now, chance) for request in wanted]
-    if any(request.reply_to is not None for request in wanted):
+    rows = [prepare(request, now, chance) for request in requests]
+    if any(request.reply_to is not None for request in requests):
         raise InvalidOption("an enqueued request has a reply_to, which is for app.submit() and app.requests()")
     return store.enqueue(connection, rows, now) if rows else []

@@ -294,6 +294,12 @@ def test_what_is_no_connection_is_refused_with_what_would_work(app: TaskSystem, 
     raw.close()
 
 
+@pytest.mark.parametrize("wrong", [confirm(), None], ids=["one request", "nothing"])
+def test_what_is_no_list_of_requests_is_refused(wrong: Any, app: TaskSystem, engine: Engine) -> None:
+    with engine.begin() as connection, refused(InvalidOption, "requests", repr(wrong)[:20], "list"):
+        app.enqueue(connection, wrong)
+
+
 def test_a_connection_that_commits_every_statement_is_refused(app: TaskSystem, engine: Engine, seen: Seen) -> None:
     with (
         engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,

@@ -157,6 +157,21 @@ def test_a_name_that_is_taken_is_refused_and_nothing_is_included(app: TaskSystem
         handlers.register_handler("third", lambda: None)
 
 
+async def test_what_one_system_cannot_take_is_declared_nowhere(app: TaskSystem, handlers: Handlers) -> None:
+    other = other_system()
+    for system in (app, other):
+        system.include(handlers)
+    other.register_handler("taken", lambda: None)
+    with refused(DuplicateTaskType, "'taken'"):
+        handlers.register_handler("taken", lambda: None)
+    async with other.running():
+        with refused(InvalidOption, "'late'", "runs"):
+            handlers.register_handler("late", lambda: None)
+    assert app.task_types == []
+    handlers.register_handler("late", lambda: None)
+    assert (app.task_types, other.task_types) == (["late"], ["late", "taken"])
+
+
 def test_what_cannot_be_included_is_refused(app: TaskSystem, handlers: Handlers) -> None:
     handlers.register_handler("work", lambda: None)
     app.include(handlers, prefix="a.")

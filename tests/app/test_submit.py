@@ -317,6 +317,22 @@ async def test_what_is_no_request_is_refused(app: TaskSystem, given: Any) -> Non
                 await ask()
 
 
+@pytest.mark.parametrize("given", [TaskRequest("echo"), None])
+async def test_what_is_no_list_of_requests_is_refused(app: TaskSystem, given: Any) -> None:
+    app.task(echo)
+    async with app.running():
+        with refused(InvalidOption, "requests", repr(given)[:20], "list"):
+            await app.submit_many(given)
+
+
+@pytest.mark.parametrize("lane", [5, ["single"]])
+async def test_a_lane_that_is_no_text_is_refused(app: TaskSystem, lane: Any) -> None:
+    app.task(echo)
+    async with app.running():
+        with refused(InvalidOption, "lane", repr(lane), "text"):
+            await app.submit(TaskRequest("echo", {"text": "x"}, lane=lane))
+
+
 @pytest.mark.parametrize("task_type", [None, 5, ["echo"]])
 async def test_a_task_type_that_is_no_text_is_refused(app: TaskSystem, task_type: Any) -> None:
     app.task(echo)
