@@ -234,6 +234,7 @@ class Storage(Actor[StorageMessage]):
         self._patience.unsure = False
         self._parking.stir()
         self._waiters.look_at_all()
+        self._peers.scheduler.hint(LookForWork())  # it may have stored what comes due later
 
     async def _look_outside_if_possible(self) -> None:
         with suppress(StorageUnavailable):  # nobody asked for it; the next batch looks again

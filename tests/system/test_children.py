@@ -15,8 +15,10 @@ from actors.kernel import Child
 from actors.store import rollups
 from actors.store.schema import task
 from actors.store.settle import Settled
+from actors.system.messages import LookForWork
 from actors.system.parking import Parking
 from actors.system.writes import Cancel, Settle, Submit
+from tests.system.test_express import ForgetfulDatabase
 from tests.system.world import Desk, MemoryDatabase, World, alive, together
 
 
@@ -137,6 +139,20 @@ async def test_a_child_that_is_not_due_is_waited_for(autojump_clock: MockClock) 
         await together(storage, family.done(parent, [later]))
         (hint,) = family.world.scheduler.take_all()
     assert hint.due == later.due_at
+
+
+async def test_a_child_is_waited_for_though_the_commit_that_stored_it_went_unheard(autojump_clock: MockClock) -> None:
+    family = Family()
+    family.database = database = ForgetfulDatabase()
+    later = attrs.evolve(family.world.row(), due_at=family.world.clock.wall() + 50, rank=None)
+    async with alive("storage", family.world.make_storage(database)) as storage:
+        parent = await family.parent(storage)
+        family.world.scheduler.take_all()
+        database.lost = 1
+        await together(storage, family.done(parent, [later]))
+        assert LookForWork() in family.world.scheduler.take_all()
+    assert family.results == [Settled.STORED_BEFORE]
+    assert family.stored() == {parent.task_id, later.task_id}
 
 
 async def test_children_stir_their_lanes_if_they_are_due() -> None:
