@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import importlib.util
 import inspect
 import typing
 from collections.abc import Callable, Mapping
@@ -30,7 +31,8 @@ class Unset(enum.Enum):
 
 UNSET: Final = Unset.UNSET
 
-AVAILABLE: Final = (ExecutionMode.COROUTINE, ExecutionMode.THREAD)
+AVAILABLE: Final = (ExecutionMode.COROUTINE, ExecutionMode.ASYNCIO, ExecutionMode.THREAD)
+COROUTINES: Final = (ExecutionMode.COROUTINE, ExecutionMode.ASYNCIO)
 
 
 class HandlerOptions(TypedDict, total=False):
@@ -179,9 +181,14 @@ def _mode(task_type: str, function: Callable[..., Any], given: TaskOptions) -> E
     is_async = inspect.iscoroutinefunction(function)
     mode = given.mode or (ExecutionMode.COROUTINE if is_async else ExecutionMode.THREAD)
     if mode not in AVAILABLE:
-        known = " and ".join(repr(one.value) for one in AVAILABLE)
+        known = ", ".join(repr(one.value) for one in AVAILABLE)
         raise ModeUnavailable(f"task {task_type!r}: mode {mode.value!r} is not in this version; there are {known}")
-    if is_async != (mode is ExecutionMode.COROUTINE):
-        kind, other = ("async def", "thread") if is_async else ("def", "coroutine")
-        raise InvalidOption(f"task {task_type!r} is declared with {kind}, which mode {other!r} cannot run")
+    if is_async != (mode in COROUTINES):
+        kind = "async def" if is_async else "def"
+        raise InvalidOption(f"task {task_type!r} is declared with {kind}, which mode {mode.value!r} cannot run")
+    if mode is ExecutionMode.ASYNCIO and importlib.util.find_spec("trio_asyncio") is None:
+        raise ModeUnavailable(
+            f"task {task_type!r}: mode 'asyncio' needs trio-asyncio, which is not installed (Python 3.14 has none);"
+            " write the handler for trio, or give it a thread: def, with asyncio.run() in it"
+        )
     return mode

@@ -47,7 +47,7 @@ class Settings:
     Attributes:
         database_url: where tasks are stored [DATABASE_URL].
         max_io_workers: slots of the thread lane [TASK_MAX_IO_WORKERS]; 4 per CPU, at most 32.
-        max_coroutines: slots of the coroutine lane [TASK_MAX_COROUTINES].
+        max_coroutines: slots of the coroutine lane, and of the asyncio lane [TASK_MAX_COROUTINES].
         lanes: slots of further lanes, by name [TASK_LANES, such as `reports=2,mail=10`].
         default_timeout: seconds, for tasks that are declared without one; None: no limit [TASK_DEFAULT_TIMEOUT].
         max_retries: for tasks that are declared without [TASK_MAX_RETRIES].

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
-from typing import Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
@@ -19,10 +20,15 @@ from .faults import contained, described, first_leaf, leaves, worded
 from .handler import Handler
 from .surroundings import Surroundings
 from .thread import ThreadCall
+from .whereabouts import ENTRANCES, coroutine_frames, shown, thread_frames
+
+if TYPE_CHECKING:
+    from .aio import AsyncioLoop
 
 logger = logging.getLogger("actors.execution")
 
 _CONTROL: Final = (Abort, Retry, Snooze)
+_COROUTINES: Final = (ExecutionMode.COROUTINE, ExecutionMode.ASYNCIO)
 
 
 class Attempt:
@@ -78,7 +84,7 @@ class Attempt:
         would be dropped: it goes to the hard stage at once.
         """
         self.context.stop(reason)
-        blind = self.handler.mode is ExecutionMode.COROUTINE and not self.context.noticed
+        blind = self.handler.mode in _COROUTINES and not self.context.noticed
         if reason is StopReason.CANCEL and blind:
             self.force(reason)
 
@@ -120,6 +126,18 @@ class Attempt:
             self.context.end()
             self._surroundings.hooks.end(self.context, self.cut_off() if self.over else outcome)
 
+    def stack(self) -> str:
+        """Where its handler is, as the lines of a traceback; in the event loop."""
+        if self._thread is not None:
+            return shown(thread_frames(self._thread.ident))
+        if self._asyncio is not None:
+            return shown(self._asyncio.frames(self.context))
+        return shown(coroutine_frames(self.context))
+
+    @property
+    def _asyncio(self) -> AsyncioLoop | None:
+        return self._surroundings.asyncio if self.handler.mode is ExecutionMode.ASYNCIO else None
+
     async def _call(self, arguments: dict[str, Any]) -> Any:
         function, context = self.handler.function, self.context
         given: tuple[Any, ...] = ()
@@ -128,7 +146,10 @@ class Attempt:
             given = (context,)
         if self.handler.mode is ExecutionMode.COROUTINE:
             return await function(*given, **arguments)
-        self._thread = ThreadCall(lambda: function(*given, **arguments), lambda: self._surroundings.ended_late(self))
+        call = partial(function, *given, **arguments)
+        if self._asyncio is not None:
+            return await self._asyncio.run(call, context)
+        self._thread = ThreadCall(call, lambda: self._surroundings.ended_late(self))
         return await self._thread.run(self._limiter)
 
     def _returned(self, value: Any) -> Outcome:
@@ -188,3 +209,6 @@ class Attempt:
         named = leaf or error
         text = "" if isinstance(named, _CONTROL) else described(error)
         return ErrorInfo(type(named).__qualname__, worded(named), text, self.task.attempt, self._now())
+
+
+ENTRANCES.add(Attempt._call.__code__)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from contextvars import ContextVar, Token
+from contextvars import Context, ContextVar, Token
 from datetime import datetime, timedelta
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -19,6 +18,7 @@ from ..core.errors import InvalidOption, NotRunning
 from ..core.request import Claimed, NewTask, TaskRequest
 from ..core.stop import StopReason
 from ..core.task import Progress, moment
+from .until import AsyncioScope, UntilStopping
 
 if TYPE_CHECKING:
     import trio
@@ -42,7 +42,7 @@ class TaskContext:
         self._prepare = prepare
         self._children: list[NewTask] = []
         self._over = False
-        self.scopes: list[trio.CancelScope] = []
+        self.scopes: list[trio.CancelScope | AsyncioScope] = []
         self._log: logging.LoggerAdapter[logging.Logger] | None = None
         self.stopping: StopReason | None = None
         self.interrupted: bool = False  # an `until_stopping` scope was cut short
@@ -155,12 +155,19 @@ class TaskContext:
         return tuple(self._children) if self._children else ()
 
     def check(self) -> None:
-        """Raise `StopRequested` once the attempt should stop; to be called now and then by threads."""
+        """Raise `StopRequested` once the attempt should stop; to be called now and then, by threads above all."""
         if self.stopping is not None:
             raise StopRequested(self.stopping)
 
     def until_stopping(self) -> UntilStopping:
-        """A cancel scope that is cancelled at the soft stage; what follows it cleans up until the hard stage."""
+        """A scope that is cancelled at the soft stage; what follows it cleans up until the hard stage.
+
+        `with` gives a coroutine a `trio.CancelScope`; a coroutine of asyncio writes `async with`, and gets what has the
+        same `cancel_called` and `cancelled_caught`.
+
+        Raises:
+            InvalidOption: it is the one where the other belongs.
+        """
         self.noticed = True
         return UntilStopping(self)
 
@@ -170,32 +177,6 @@ class TaskContext:
             self.stopping = reason
             for scope in self.scopes:
                 scope.cancel()
-
-
-class UntilStopping:
-    """The block of `TaskContext.until_stopping`."""
-
-    def __init__(self, context: TaskContext) -> None:
-        import trio
-
-        self._context = context
-        self._scope = trio.CancelScope()
-
-    def __enter__(self) -> trio.CancelScope:
-        if self._context.stopping is not None:
-            self._scope.cancel()
-        self._context.scopes.append(self._scope)
-        return self._scope.__enter__()
-
-    # `bool`, since type checkers then know that the code after the block is reached.
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool:
-        self._context.scopes.remove(self._scope)
-        caught = self._scope.__exit__(kind, error, traceback)
-        if self._scope.cancelled_caught:
-            self._context.interrupted = True
-        return caught
 
 
 def _fraction(value: object) -> float:
@@ -216,7 +197,7 @@ class _CurrentLog(logging.LoggerAdapter[logging.Logger]):
     """Logs through the attempt that runs where it is used, if one does."""
 
     def log(self, level: int, msg: object, *args: Any, **kwargs: Any) -> None:
-        context = _current.get(None)
+        context = here()
         kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1  # the caller's line, not this one
         if context is None:
             super().log(level, msg, *args, **kwargs)
@@ -240,6 +221,16 @@ def current() -> TaskContext:
         raise NotRunning("no task runs here; actors.current() is for handlers and what they call") from None
     context.noticed = True
     return context
+
+
+def here() -> TaskContext | None:
+    """The context of the attempt that runs here, if one does. The handler does not count as having taken it."""
+    return _current.get(None)
+
+
+def within(context: Context) -> TaskContext | None:
+    """The same for whatever runs in *context*; in any thread."""
+    return context.get(_current)
 
 
 def progress(fraction: float, message: str = "", **data: Any) -> None:

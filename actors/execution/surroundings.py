@@ -12,6 +12,7 @@ from ..core.task import Progress
 from .hooks import AttemptHooks
 
 if TYPE_CHECKING:
+    from .aio import AsyncioLoop
     from .attempt import Attempt
 
 
@@ -25,6 +26,7 @@ class Surroundings:
         prepare: makes the row of a child's request, or raises what is wrong with it; in the handler's own thread.
         ended_late: told when a thread has ended that was left behind.
         hooks: what users have called around each attempt.
+        asyncio: where asyncio handlers run, if the node has any.
     """
 
     wall: Callable[[], float]
@@ -32,3 +34,4 @@ class Surroundings:
     prepare: Callable[[TaskRequest], NewTask]
     ended_late: Callable[[Attempt], None]
     hooks: AttemptHooks
+    asyncio: AsyncioLoop | None = None

@@ -12,11 +12,17 @@ from typing import Any
 
 import trio
 
+from .whereabouts import ENTRANCES
+
 
 class ThreadCall:
-    """One call in a thread that can be left behind."""
+    """One call in a thread that can be left behind.
 
-    __slots__ = ("_begun", "_call", "_ended", "_left", "_lock", "_on_late_end", "_token")
+    Attributes:
+        ident: that of the thread, once it has begun.
+    """
+
+    __slots__ = ("_begun", "_call", "_ended", "_left", "_lock", "_on_late_end", "_token", "ident")
 
     def __init__(self, call: Callable[[], Any], on_late_end: Callable[[], None]) -> None:
         self._call = call
@@ -24,6 +30,7 @@ class ThreadCall:
         self._token = trio.lowlevel.current_trio_token()
         self._lock = threading.Lock()
         self._begun = self._left = self._ended = False
+        self.ident: int | None = None
 
     async def run(self, limiter: trio.CapacityLimiter) -> Any:
         """The function's result; a cancel leaves the thread behind, if it has begun."""
@@ -54,6 +61,7 @@ class ThreadCall:
         """Whether someone still waits; if not, nobody counts this thread either, and it must do nothing."""
         with self._lock:
             self._begun = not self._left
+            self.ident = threading.get_ident()
             return self._begun
 
     def _tell_the_loop(self) -> None:
@@ -61,3 +69,6 @@ class ThreadCall:
             self._token.run_sync_soon(self._on_late_end)
         except trio.RunFinishedError:
             return  # the service is gone, and with it whoever counted this thread
+
+
+ENTRANCES.add(ThreadCall._in_thread.__code__)

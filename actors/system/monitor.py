@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Final
 
@@ -21,8 +20,6 @@ from .messages import Committed, LookAtProgress, LookAtReplies, MonitorMessage, 
 from .replies import Replies
 from .subscribers import Subscribers
 from .writes import Cleanup, Fold, RemoveResults, SetProgress
-
-logger = logging.getLogger("actors.system")
 
 PROGRESS_EVERY: Final = 0.2
 REPLY_EVERY: Final = 0.05
@@ -76,8 +73,6 @@ class Monitor(Actor[MonitorMessage]):
                 case SoftTimedOut(attempt):
                     self._tell(TaskEventType.SOFT_TIMEOUT, attempt)
                 case Stuck(attempt):
-                    words = "%r runs on though it was stopped; what it returns will be dropped"
-                    logger.warning(words, attempt, extra=attempt.task.names)
                     self._tell(TaskEventType.STUCK, attempt)
         if self._board:  # every batch looks: a hint is dropped when the mailbox is full
             self._look_at_progress()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 
@@ -16,9 +17,16 @@ from ..store.claim import Room
 from .deadlines import Deadlines
 from .recorder import Recorder
 
+logger = logging.getLogger("actors.system")
+
 UNLIMITED = 1 << 31
 LAST_WAIT = 2.0
 """Seconds that a stop waits for attempts after their hard stage, and for their outcomes to be stored."""
+
+
+def _warn(stuck: Attempt) -> None:
+    words = "%r runs on though it was stopped; what it returns will be dropped. It is here:\n%s"
+    logger.warning(words, stuck, stuck.stack(), extra=stuck.task.names)
 
 
 def ignore() -> None:
@@ -144,6 +152,7 @@ class Running:
         self.release(attempt.task)
         if attempt.still_runs:
             lane.stuck.add(attempt)
+            _warn(attempt)
         lane.outbox.append((attempt, outcome))
         if len(lane.outbox) == 1:
             lane.look()
@@ -152,8 +161,14 @@ class Running:
         """A thread that was left behind has ended."""
         self.end(attempt, Returned())
 
+    def leave_behind(self, attempt: Attempt) -> None:
+        """Say that an attempt does not stop, and where it is; then record it without its consent."""
+        if not attempt.over:
+            _warn(attempt)
+        self.abandon(attempt)
+
     def abandon(self, attempt: Attempt) -> None:
-        """Record an attempt that does not stop; it counts as stuck until it ends."""
+        """Record an attempt that is not waited for any longer; it counts as stuck until it ends."""
         if not attempt.over:
             self.end(attempt, attempt.cut_off())
             self.lanes[attempt.task.lane].stuck.add(attempt)

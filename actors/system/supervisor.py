@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import trio
@@ -22,11 +22,13 @@ from ..execution.handler import Handler
 from ..execution.hooks import AttemptHooks
 from ..execution.surroundings import Surroundings
 from ..kernel import Child, Limits, Tree, supervise
+from .asyncio_loop import asyncio_loop
 from .board import Board
 from .clock import Chance
 from .database import ThreadedDatabase
 from .heart import Heart, LookOut
 from .intake import Intake
+from .lag import LoopWatch
 from .messages import (
     Committed,
     Failed,
@@ -54,6 +56,9 @@ from .transaction import Transaction
 from .waiters import Waiters
 from .watches import Watches
 from .worker import Outbox, Tools, Worker
+
+if TYPE_CHECKING:
+    from ..execution.aio import AsyncioLoop
 
 CAPACITY = 10_000
 
@@ -97,10 +102,11 @@ async def running(plan: Plan) -> AsyncIterator[Node]:
         TreeFailed: a fault that restarts did not cure.
     """
     name = node_name()
-    async with opened(
-        plan.url, name, work=plan.work, aging=plan.aging, lease=plan.lease, create=plan.create
-    ) as database:
-        parts = _Parts(plan, name, database)
+    async with (
+        opened(plan.url, name, work=plan.work, aging=plan.aging, lease=plan.lease, create=plan.create) as database,
+        asyncio_loop(plan.handlers.values() if plan.work else ()) as loop,
+    ):
+        parts = _Parts(plan, name, database, loop)
         limits, hurry = plan.limits, parts.running.hurry.set
         try:
             async with supervise(parts.children(), limits=limits, interrupted=hurry) as tree:
@@ -116,7 +122,7 @@ async def running(plan: Plan) -> AsyncIterator[Node]:
 class _Parts:
     """The shared tables and the children of one node."""
 
-    def __init__(self, plan: Plan, name: str, opened: Opened) -> None:
+    def __init__(self, plan: Plan, name: str, opened: Opened, asyncio: AsyncioLoop | None) -> None:
         self._plan = plan
         self._name = name
         self._opened = opened
@@ -128,7 +134,7 @@ class _Parts:
         self.meter = Meter(trio.current_time())
         self.heart = Heart(name, plan.lease, time.time, lambda: self.node.description())
         self._surroundings = Surroundings(
-            self.clock.wall, self.board.report, self._prepare, self.running.end_late, plan.hooks
+            self.clock.wall, self.board.report, self._prepare, self.running.end_late, plan.hooks, asyncio
         )
         self._waiters = Waiters()
         self._watches = Watches(self.clock.wall)
@@ -182,6 +188,8 @@ class _Parts:
             self._opened.database.every(LookOut(lambda: look.hint(LookOutside())).tick)
             self.heart.look()
             self._opened.database.every(self.heart.tick)
+            if self._plan.work:
+                self._opened.database.every(LoopWatch(self._surroundings.asyncio).tick)
 
     def begin_stop(self) -> None:
         """The soft stage for all that runs; the grace time that is left to it may differ from the plan's."""

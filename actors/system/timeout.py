@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,8 +13,6 @@ from ..kernel import Actor, Handle
 from .deadlines import Stage
 from .messages import CancelRunning, LookAtDeadlines, MonitorMessage, SoftTimedOut, Stuck, TimeoutMessage
 from .running import Running
-
-logger = logging.getLogger("actors.system")
 
 STUCK_AFTER: Final = 0.4
 """Seconds after its hard stage at which an attempt that still runs is recorded without its consent."""
@@ -74,7 +71,5 @@ class Timeout(Actor[TimeoutMessage]):
                 attempt.force(reason)
                 self._deadlines.add(trio.current_time() + STUCK_AFTER, Stage.STUCK, reason, attempt)
             case Stage.STUCK:
-                words = "%r ignores that it was cancelled; its outcome is recorded without it"
-                logger.warning(words, attempt, extra=attempt.task.names)
-                self._running.abandon(attempt)
+                self._running.leave_behind(attempt)
                 self._monitor.hint(Stuck(attempt))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -23,8 +22,6 @@ from .clock import Clock
 from .messages import Failed, LookAtOutbox, MonitorMessage, Run, StorageMessage, Stuck, WorkerMessage
 from .running import LAST_WAIT, Lane, Running
 from .writes import SetProgress, Settle
-
-logger = logging.getLogger("actors.system")
 
 REPEAT_AFTER: Final = 5.0
 """Seconds after which an outcome that is not confirmed is sent again."""
@@ -104,8 +101,7 @@ class Worker(Actor[WorkerMessage]):
             with suppress(ActorStopped), trio.move_on_at(running.begin_hard_stop()):
                 await self._until(lambda: not self._lane.running)
         for attempt in list(self._lane.running.values()):
-            logger.warning("%r did not stop; it is left behind, and given back", attempt, extra=attempt.task.names)
-            running.abandon(attempt)
+            running.leave_behind(attempt)
         with suppress(ActorStopped, ActorCrashed, StorageUnavailable), trio.move_on_after(LAST_WAIT):
             await self._send_outcomes()
             if self._outbox.sent:
