@@ -12,13 +12,9 @@ import attrs
 from .core import options
 from .core.errors import InvalidOption
 from .core.retention import DAY, Retention
+from .machine import cpus
 
 DEFAULT_URL: Final = "sqlite:///actors.db"
-
-
-def cpus() -> int:
-    """How many CPUs this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _checked(check: Callable[[str, object], object]) -> Any:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 
 import pytest
 
 from actors import Settings
 from actors.core.errors import InvalidOption
-from actors.settings import cpus
+from actors.machine import cpus
 
 VARIABLES = {
     "DATABASE_URL": ("sqlite:///x.db", "database_url", "sqlite:///x.db"),
@@ -81,12 +80,3 @@ def test_no_time_limit_is_none_or_infinite(text: str) -> None:
 
 def test_the_thread_lane_has_four_slots_a_cpu_and_at_most_32() -> None:
     assert Settings().max_io_workers == min(32, 4 * cpus())
-
-
-@pytest.mark.parametrize(("counted", "cpus_usable"), [(6, 6), (None, 1)])
-def test_a_system_that_knows_no_affinity_counts_its_cpus(
-    monkeypatch: pytest.MonkeyPatch, counted: int | None, cpus_usable: int
-) -> None:
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: counted)
-    assert cpus() == cpus_usable
