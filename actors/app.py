@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from .core import options
@@ -143,6 +144,19 @@ class TaskSystem(SubmitDesk):
         self._callbacks.append(callback)
         return callback
 
+    def propagate(self, *variables: ContextVar[Any]) -> None:
+        """Let *variables* travel: a task's handler sees the values that they have where it is submitted.
+
+        The values are kept beside the payload as strict JSON, under the variables' names; what is not set there is
+        not set in the handler. `ctx.submit`, `submit_sync` and `enqueue` take them from where they are called, so
+        that they go on to children. A request that comes by channel brings none, since nobody knows its sender's.
+
+        Raises:
+            InvalidOption: one is no `ContextVar`, two have one name, or the system runs.
+        """
+        self._be_before_the_start("context variables are propagated")
+        self._registry.carried.add(variables)
+
     def before_submit(self, hook: SubmitHook) -> SubmitHook:
         """Have *hook* called with each request before it is checked and stored, whatever way it comes.
 
@@ -256,6 +270,7 @@ class TaskSystem(SubmitDesk):
             prepare=self._registry.row,
             callbacks=self._callbacks,
             hooks=self._registry.hooks.attempts,
+            carried=self._registry.carried,
             aging=settings.aging_seconds,
             grace=settings.grace_seconds,
             lease=settings.lease_seconds,

@@ -19,6 +19,7 @@ from .core.request import NewTask, TaskRequest
 from .core.schedule import Defaults, plain_row, requested_row
 from .core.task import ExecutionMode
 from .declare import Declaration
+from .execution.carried import Carried
 from .execution.handler import Handler
 from .hooks import Hooks
 from .settings import Settings
@@ -32,11 +33,13 @@ class Registry:
 
     Attributes:
         hooks: what is called before a row is made, and around attempts.
+        carried: the context variables that travel with tasks.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.hooks = Hooks()
+        self.carried = Carried()
         self._declarations: dict[str, Declaration] = {}
         self._defaults: dict[str, Defaults] = {}
 
@@ -126,7 +129,7 @@ class Registry:
         payload = self._sized(declaration.task_type, declaration.signature.encode(args, kwargs))
         return plain_row(
             self._defaults[declaration.task_type], payload, now, chance.task_id(now), chance.nonce(),
-            self._settings.aging_seconds,
+            self._settings.aging_seconds, self._context(declaration.task_type),
         )  # fmt: skip
 
     def row(self, request: TaskRequest, now: float, chance: Chance) -> NewTask:
@@ -141,17 +144,22 @@ class Registry:
             self.lane(request.lane)
         return requested_row(
             self._defaults[request.task_type], request, payload, metadata, now, chance.task_id(now), chance.nonce(),
-            self._settings.aging_seconds,
+            self._settings.aging_seconds, self._context(request.task_type),
         )  # fmt: skip
 
-    def _sized(self, task_type: str, payload: str) -> str:
+    def _context(self, task_type: str) -> str | None:
+        """What travels of the context variables that are set here."""
+        text = self.carried.pack() if self.carried else None
+        return None if text is None else self._sized(task_type, text, "what travels of the context variables")
+
+    def _sized(self, task_type: str, text: str, what: str = "the payload") -> str:
         most = self._settings.max_payload_bytes
-        if 4 * len(payload) > most and (size := len(payload.encode())) > most:
+        if 4 * len(text) > most and (size := len(text.encode())) > most:
             raise PayloadTooLarge(
-                f"task {task_type!r}: the payload is {size} bytes, encoded; TASK_MAX_PAYLOAD_BYTES allows {most};"
+                f"task {task_type!r}: {what} is {size} bytes, encoded; TASK_MAX_PAYLOAD_BYTES allows {most};"
                 " store large data elsewhere, and submit where it is"
             )
-        return payload
+        return text
 
     def decode_result(self, task_type: str, text: str | None) -> Any:
         """A stored result, of the type that the handler's annotation promises."""

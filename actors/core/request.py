@@ -58,6 +58,7 @@ class NewTask:
     Attributes:
         rank: None while the task is not due.
         nonce: drawn for each submit, so that a repeated write recognises itself.
+        context: the submitter's context variables that travel with the task, JSON text.
     """
 
     task_id: str
@@ -81,13 +82,14 @@ class NewTask:
     node: str | None = None
     started_at: float | None = None
     claimed_as: str | None = None
+    context: str | None = None
 
     def leased(self, node: str, now: float) -> NewTask:
         """The same row, stored as leased to *node* for its first attempt at once: it need not be claimed."""
         return NewTask(
             self.task_id, self.task_type, self.lane, self.mode, "running", self.priority, self.key, self.nonce,
             self.input_data, self.metadata, self.created_at, self.due_at, self.expires_at, self.max_retries,
-            self.timeout_seconds, self.soft_timeout_seconds, None, 1, node, now, self.status,
+            self.timeout_seconds, self.soft_timeout_seconds, None, 1, node, now, self.status, self.context,
         )  # fmt: skip
 
 
@@ -123,6 +125,7 @@ class Claimed:
     soft_timeout_seconds: float | None
     claimed_as: str
     alone: int
+    context: str | None = None
 
     @property
     def names(self) -> dict[str, object]:
@@ -135,5 +138,5 @@ class Claimed:
         return cls(
             seq, new.task_id, new.task_type, new.lane, new.mode, new.priority, new.input_data, new.metadata,
             new.created_at, new.due_at, now, 1, 0, 0, 0, new.max_retries, new.timeout_seconds,
-            new.soft_timeout_seconds, new.status, 0,
+            new.soft_timeout_seconds, new.status, 0, new.context,
         )  # fmt: skip

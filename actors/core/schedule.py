@@ -28,18 +28,21 @@ class Defaults:
     soft_timeout_seconds: float | None
 
 
-def plain_row(defaults: Defaults, payload: str, now: float, task_id: str, nonce: int, aging: float) -> NewTask:
+def plain_row(
+    defaults: Defaults, payload: str, now: float, task_id: str, nonce: int, aging: float, context: str | None = None
+) -> NewTask:
     """The row of a task that is due at once, with no options of its own.
 
     Args:
         payload: JSON text.
         now: epoch seconds.
         aging: seconds of waiting that one step of priority is worth.
+        context: what travels of the submitter's context variables, JSON text.
     """
     return NewTask(
         task_id, defaults.task_type, defaults.lane, defaults.mode, "pending", defaults.priority, None, nonce, payload,
         None, now, now, None, defaults.max_retries, defaults.timeout_seconds, defaults.soft_timeout_seconds,
-        rank(now, defaults.priority, aging),
+        rank(now, defaults.priority, aging), context=context,
     )  # fmt: skip
 
 
@@ -52,13 +55,14 @@ def requested_row(
     task_id: str,
     nonce: int,
     aging: float,
+    context: str | None = None,
 ) -> NewTask:
     """The row of *request*.
 
     Raises:
         InvalidOption: a value of the request cannot work.
     """
-    plain = plain_row(defaults, payload, now, _identity(request, task_id), nonce, aging)
+    plain = plain_row(defaults, payload, now, _identity(request, task_id), nonce, aging, context)
     due = now if request.run_at is None else max(now, options.epoch("run_at", request.run_at))
     expires = None if request.expires_at is None else options.epoch("expires", request.expires_at)
     if expires is not None and expires <= now:

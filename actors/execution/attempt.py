@@ -105,6 +105,8 @@ class Attempt:
         """Run the handler and say what it came to."""
         enter(self.context)
         try:
+            if self.task.context is not None:
+                self._surroundings.carried.unpack(self.task.context)
             if self._surroundings.hooks.before:
                 self._surroundings.hooks.begin(self.context)
         except BaseException as error:

@@ -9,6 +9,7 @@ import attrs
 
 from ..core.request import NewTask, TaskRequest
 from ..core.task import Progress
+from .carried import Carried
 from .hooks import AttemptHooks
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Surroundings:
         ended_late: told when a thread has ended that was left behind.
         hooks: what users have called around each attempt.
         asyncio: where asyncio handlers run, if the node has any.
+        carried: the context variables that travel with tasks.
     """
 
     wall: Callable[[], float]
@@ -35,3 +37,4 @@ class Surroundings:
     ended_late: Callable[[Attempt], None]
     hooks: AttemptHooks
     asyncio: AsyncioLoop | None = None
+    carried: Carried = attrs.field(factory=Carried)

@@ -32,7 +32,7 @@ from ..core.retention import LARGE_BYTES
 from ..core.task import ENDED, WAITING, TaskStatus
 from .engine import take_turns
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Of the tables below; a test compares it, and them, with what the migrations make."""
 PREFIX: Final = "actors_"
 TURN: Final = 0x6163746F72  # any number that nobody else is likely to lock
@@ -75,6 +75,7 @@ task = Table(
     Column("soft_timeout_seconds", Double),
     Column("node", Text),
     Column("rank", Double),  # set while the task can be claimed, and only then
+    Column("context", Text),  # context variables of the submitter, JSON; NULL where none travel
     sqlite_autoincrement=True,
 )
 

@@ -18,6 +18,7 @@ from ..core.errors import NotRunning
 from ..core.events import TaskEvent
 from ..core.request import NewTask, TaskRequest
 from ..core.retention import Retention
+from ..execution.carried import Carried, apart
 from ..execution.handler import Handler
 from ..execution.hooks import AttemptHooks
 from ..execution.surroundings import Surroundings
@@ -71,6 +72,7 @@ class Plan:
         lanes: slots by name.
         create: make a database that is not there.
         prepare: makes the row of a request; gets the moment in epoch seconds, and where chance comes from.
+        carried: the context variables that travel with tasks.
     """
 
     url: str
@@ -84,6 +86,7 @@ class Plan:
     grace: float
     lease: float
     retention: Retention
+    carried: Carried = attrs.field(factory=Carried)
     create: bool = True
     limits: Limits = attrs.field(factory=Limits)
     seed: int | None = None
@@ -134,7 +137,7 @@ class _Parts:
         self.meter = Meter(trio.current_time())
         self.heart = Heart(name, plan.lease, time.time, lambda: self.node.description())
         self._surroundings = Surroundings(
-            self.clock.wall, self.board.report, self._prepare, self.running.end_late, plan.hooks, asyncio
+            self.clock.wall, self.board.report, self._prepare, self.running.end_late, plan.hooks, asyncio, plan.carried
         )
         self._waiters = Waiters()
         self._watches = Watches(self.clock.wall)
@@ -242,7 +245,9 @@ class _Parts:
         return Scheduler(self.clock, self.running, order, self.storage.handle, self.scheduler.handle)
 
     def _intake(self) -> Intake:
-        return Intake(self._prepare, self.clock, self.subscribers, self._replies, self.storage.handle)
+        # What is set where the system was started is not the senders', whom the channel does not tell of.
+        prepare = partial(apart, self._prepare) if self._plan.carried else self._prepare
+        return Intake(prepare, self.clock, self.subscribers, self._replies, self.storage.handle)
 
     def _prepare(self, request: TaskRequest) -> NewTask:
         return self._plan.prepare(request, self.clock.wall(), self.chance)

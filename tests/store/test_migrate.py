@@ -259,17 +259,41 @@ def test_a_version_table_that_names_no_version_is_said_in_one_line(engine: Engin
     )
 
 
-def test_large_results_of_version_1_are_found_after_the_upgrade(fresh: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(schema, "VERSION", 1)
-        engine = migrated(fresh("first"))
+def back_to_version_1(connection: Connection) -> None:
+    """Let the tables be those of the first release, with the rows that they hold."""
+    connection.execute(text("DROP INDEX actors_task_large"))
+    back_to_version_2(connection)
+    connection.execute(schema.version.update().values(version_num=schema.revision(1)))
+
+
+def back_to_version_2(connection: Connection) -> None:
+    connection.execute(text("ALTER TABLE actors_task DROP COLUMN context"))
+    connection.execute(schema.version.update().values(version_num=schema.revision(2)))
+
+
+def test_large_results_of_version_1_are_found_after_the_upgrade(fresh: Fresh) -> None:
+    engine = created(fresh("first"))
     with engine.begin() as connection:
         world = World(connection)
         large, small = world.running(2)
         changes = [world.change(row, Transition.COMPLETE, at=world.now - 9) for row in (large, small)]
         world.settle(attrs.evolve(changes[0], result='"' + "x" * 70_000 + '"'), changes[1])
+        back_to_version_1(connection)
         assert "actors_task_large" not in anatomy(connection)
         migrate.upgrade(connection)
         assert "actors_task_large" in anatomy(connection)
         assert remove_results(connection, world.now, world.now) == 1
         assert isinstance(world.get(large.task_id).result_data, ResultNote)
+
+
+def test_tasks_of_version_2_bring_no_context_variables_and_new_ones_do(fresh: Fresh) -> None:
+    engine = created(fresh("second"))
+    with engine.begin() as connection:
+        world = World(connection)
+        world.submitted("mail")
+        back_to_version_2(connection)
+    with engine.begin() as connection:
+        migrate.upgrade(connection)
+        world.connection = connection
+        world.submit(world.new(context='{"trace":"a"}'))
+        assert [task.context for task in world.claim()] == [None, '{"trace":"a"}']
