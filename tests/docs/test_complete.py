@@ -14,7 +14,7 @@ from actors.settings import variable
 from tests.docs.pages import ROOT, pages
 
 DOCS = ROOT / "docs"
-FOR_THE_PACKAGE_ITSELF = {"declared", "decode_result", "running_node", "submit_plain", "take", "wall"}
+FOR_THE_PACKAGE_ITSELF = {"declared", "decode_result", "running_node", "submit_plain", "may_take", "take", "wall"}
 """Methods of TaskSystem that have no underscore, since other modules of the package call them."""
 
 
