@@ -70,7 +70,7 @@ class Recorder:
     def _grow(self, old: int, new: int) -> None:
         """Make room for *new* places. Without disk space for them, crashes go uncharged: no reason to stop the work."""
         try:
-            os.posix_fallocate(self._file, 0, new * _PAIR.size)  # a hole in the file would be a SIGBUS on a full disk
+            _reserve(self._file, old * _PAIR.size, new * _PAIR.size)
             larger = mmap.mmap(self._file, new * _PAIR.size)
         except OSError as error:
             self._full = True
@@ -80,6 +80,12 @@ class Recorder:
             self._map.close()
         self._map = larger
         self._free.extend(range(new - 1, old - 1, -1))
+
+
+def _reserve(file: int, start: int, end: int) -> None:
+    """Fill *file* with zeros: a hole in it would be a SIGBUS on a full disk. (`posix_fallocate` is not everywhere.)"""
+    while start < end:
+        start += os.pwrite(file, bytes(end - start), start)
 
 
 def _pairs(content: bytes) -> list[tuple[int, int]]:
