@@ -11,7 +11,7 @@ from .declare import Declaration, HandlerOptions, TaskOptions
 from .declared import DeclaredTask, TaskDecorator
 
 if TYPE_CHECKING:
-    from .app import TaskSystem
+    from .declaring import DeclareDesk
 
 
 class Handlers:
@@ -23,7 +23,7 @@ class Handlers:
     def __init__(self) -> None:
         self._declarations: dict[str, Declaration] = {}
         # Weak, so that a library's handlers do not keep the systems of a program's tests.
-        self._prefixes: WeakKeyDictionary[TaskSystem, str] = WeakKeyDictionary()
+        self._prefixes: WeakKeyDictionary[DeclareDesk, str] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
         return f"<Handlers {', '.join(self._declarations)}>"
@@ -48,14 +48,14 @@ class Handlers:
         self._declarations[task_type] = declaration
         return DeclaredTask(declaration, lambda: self._find(task_type))
 
-    def join(self, system: TaskSystem, prefix: str) -> None:
+    def join(self, system: DeclareDesk, prefix: str) -> None:
         """Be included in *system*; see `TaskSystem.include`."""
         if system in self._prefixes:
             raise InvalidOption(f"{self!r:.80} is included already, with the prefix {self._prefixes[system]!r}")
         system.take([declaration.renamed(prefix + name) for name, declaration in self._declarations.items()])
         self._prefixes[system] = prefix
 
-    def _find(self, task_type: str) -> tuple[TaskSystem, Declaration]:
+    def _find(self, task_type: str) -> tuple[DeclareDesk, Declaration]:
         """Where tasks of *task_type* are submitted.
 
         Raises:
@@ -65,7 +65,7 @@ class Handlers:
         system = self._system(task_type)
         return system, system.declared(self._prefixes[system] + task_type)
 
-    def _system(self, task_type: str) -> TaskSystem:
+    def _system(self, task_type: str) -> DeclareDesk:
         systems = list(self._prefixes)
         if not systems:
             raise InvalidOption(

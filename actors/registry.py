@@ -21,6 +21,7 @@ from .core.task import ExecutionMode
 from .declare import Declaration
 from .execution.carried import Carried
 from .execution.handler import Handler
+from .execution.resources import Factory, factory
 from .hooks import Hooks
 from .settings import Settings
 
@@ -34,12 +35,14 @@ class Registry:
     Attributes:
         hooks: what is called before a row is made, and around attempts.
         carried: the context variables that travel with tasks.
+        resources: what opens each of the things that handlers share, by name, in the order of opening.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.hooks = Hooks()
         self.carried = Carried()
+        self.resources: dict[str, Factory] = {}
         self._declarations: dict[str, Declaration] = {}
         self._defaults: dict[str, Defaults] = {}
 
@@ -70,6 +73,12 @@ class Registry:
         changed = self.find(task_type).changed(given)
         self._defaults[task_type] = changed.defaults(self._settings)
         self._declarations[task_type] = changed
+
+    def share(self, name: str, function: Any) -> None:
+        """Let *function* open what handlers share as *name*; raises what is wrong with it."""
+        if options.word("the name of a resource", name) in self.resources:
+            raise InvalidOption(f"a resource named {name!r} is declared already; give one of them another name")
+        self.resources[name] = factory(name, function)
 
     def find(self, task_type: str) -> Declaration:
         """The declaration of *task_type*.

@@ -88,8 +88,8 @@ def soft_below_hard(soft: float | None, hard: float | None) -> None:
         raise InvalidOption(f"soft_timeout is {soft:g} s, which is not below the timeout of {hard:g} s")
 
 
-def mapping(name: str, value: object) -> Mapping[str, Any]:
-    """A mapping, for the metadata."""
+def mapping(name: str, value: object, what: str = "JSON values") -> Mapping[str, Any]:
+    """A mapping, such as the metadata."""
     if isinstance(value, Mapping):
         return value
-    raise InvalidOption(f"{name} is {value!r:.80}; it should be a mapping of JSON values")
+    raise InvalidOption(f"{name} is {value!r:.80}; it should be a mapping of {what}")

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 import attrs
-import httpx
 import trio
 from rich.console import Console
 from rich.text import Text
@@ -20,7 +19,6 @@ from actors import Settings, TaskEvent, TaskSystem
 from actors.core.printable import plain
 from actors.demo.board import Board, Row
 from actors.demo.drive import Driver
-from actors.demo.execute import Target, open_client
 from actors.demo.mock import MockServer
 from actors.demo.plan import Plan, Run, Wish, find_documents, new_run, resume_run, sources
 from actors.demo.screen import Changed, showing, summarise
@@ -78,11 +76,11 @@ async def _work(run: Run, board: Board, changed: Changed) -> bool:
     began = datetime.now(UTC)
     folders = {source.name: str(source.folder) for source in sources(run)}
     mock = MockServer(lambda name: read_contract(folders[name]), run.plan.seed)
-    async with open_client() as client, trio.open_nursery() as nursery:
+    async with trio.open_nursery() as nursery:
         url = run.plan.target or await nursery.start(serve, mock.app)
         app = TaskSystem(run.database_url, settings=Settings(grace_seconds=_GRACE))
         patience = _TARGET_PATIENCE if run.plan.target else _MOCK_PATIENCE
-        declare(app, partial(_target, run.plan, url, client), timeout=patience)
+        declare(app, partial(_url, run.plan, url), timeout=patience)
         app.on_event(partial(_note, board, changed))
         async with app.running():
             finished = await _drive(Driver(app, board, run.plan, began, changed), run, board)
@@ -112,8 +110,8 @@ async def _cancel_on_signal(scope: trio.CancelScope, *, task_status: trio.TaskSt
     scope.cancel()
 
 
-def _target(plan: Plan, url: str, client: httpx.AsyncClient, name: str) -> Target:
-    return Target(url if plan.target else f"{url}/{name}", client)
+def _url(plan: Plan, url: str, name: str) -> str:
+    return url if plan.target else f"{url}/{name}"
 
 
 def _note(board: Board, changed: Changed, event: TaskEvent) -> None:

@@ -18,7 +18,7 @@ from actors.demo.analyse import analyse
 from actors.demo.artifacts import read, save
 from actors.demo.document import load
 from actors.demo.errors import DocumentError
-from actors.demo.execute import Target, execute
+from actors.demo.execute import Target, execute, open_client
 from actors.demo.generate import generate
 from actors.demo.model import CaseSet, Contract, ResultSet
 from actors.demo.report import build, write_report
@@ -27,6 +27,7 @@ ANALYSIS = "document_analysis"
 GENERATION = "test_generation"
 EXECUTION = "test_execution"
 REPORT = "report_generation"
+CLIENT = "http"
 
 Counts = dict[str, int]
 
@@ -56,15 +57,16 @@ def generate_cases(ctx: TaskContext, folder: str, seed: int) -> Counts:
     return {"cases": made, "omitted": omitted}
 
 
-async def execute_cases(target_of: Callable[[str], Target], ctx: TaskContext, folder: str, operation: int) -> Counts:
-    """Make the requests of one operation; leave `results/<operation>.json`.
+async def execute_cases(url_of: Callable[[str], str], ctx: TaskContext, folder: str, operation: int) -> Counts:
+    """Make the requests of one operation with the client that all share; leave `results/<operation>.json`.
 
     Raises:
         Unavailable: the server was busy; the task system tries again.
     """
     contract = await trio.to_thread.run_sync(read_contract, folder)
     cases = await trio.to_thread.run_sync(read, cases_file(folder, operation), CaseSet)
-    results = await execute(contract, operation, cases.cases, target_of(Path(folder).name))
+    target = Target(url_of(Path(folder).name), ctx.resources[CLIENT])
+    results = await execute(contract, operation, cases.cases, target)
     found = ResultSet(operation, ctx.attempt, results)
     await trio.to_thread.run_sync(save, results_file(folder, operation), found)
     passed = sum(result.passed for result in results)
@@ -86,19 +88,20 @@ def generate_report(ctx: TaskContext, folder: str, document: str, target: str, n
     return {"cases": report.cases, "passed": report.passed, "failed": report.failed}
 
 
-def declare(app: TaskSystem, target_of: Callable[[str], Target], *, timeout: float) -> None:
-    """Declare the four task types on *app*.
+def declare(app: TaskSystem, url_of: Callable[[str], str], *, timeout: float) -> None:
+    """Declare the four task types on *app*, and the HTTP client that they share.
 
     Args:
-        target_of: gives the server to test for the name of a document's folder.
+        url_of: gives the server to test for the name of a document's folder.
         timeout: seconds for all requests of one operation; a server that stalls longer is asked again.
     """
     thread = ExecutionMode.THREAD
+    app.resource(CLIENT, open_client)
     app.register_handler(ANALYSIS, analyse_document, mode=thread, timeout=60, retry=_NO_USE)
     app.register_handler(GENERATION, generate_cases, mode=thread, timeout=120, retry=_NO_USE)
 
     async def run(ctx: TaskContext, folder: str, operation: int) -> Counts:
-        return await execute_cases(target_of, ctx, folder, operation)
+        return await execute_cases(url_of, ctx, folder, operation)
 
     app.register_handler(EXECUTION, run, timeout=timeout, retry=PATIENCE, max_concurrency=_SLICES_AT_ONCE)
     app.register_handler(REPORT, generate_report, mode=thread, timeout=60)

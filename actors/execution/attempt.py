@@ -51,7 +51,9 @@ class Attempt:
         self.handler = handler
         self.started = self.ended = trio.current_time()
         self.over = False
-        self.context = TaskContext(task, lambda progress: surroundings.report(self, progress), surroundings.prepare)
+        self.context = TaskContext(
+            task, lambda progress: surroundings.report(self, progress), surroundings.prepare, surroundings.resources
+        )
         self._limiter = limiter
         self._surroundings = surroundings
         # Whatever cancels the service reaches its handlers through the stages of a shutdown, and no other way.

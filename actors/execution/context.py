@@ -18,6 +18,7 @@ from ..core.errors import InvalidOption, NotRunning
 from ..core.request import Claimed, NewTask, TaskRequest
 from ..core.stop import StopReason
 from ..core.task import Progress, moment
+from .resources import NO_RESOURCES, Resources
 from .until import AsyncioScope, UntilStopping
 
 if TYPE_CHECKING:
@@ -31,15 +32,20 @@ _current: ContextVar[TaskContext] = ContextVar("actors.current")
 class TaskContext:
     """One attempt, as its handler sees it. All of it may be used from the handler's own thread."""
 
-    __slots__ = ("_children", "_log", "_over", "_prepare", "_report", "_task", "interrupted", "noticed", "scopes",
-                 "stopping")  # fmt: skip
+    __slots__ = ("_children", "_log", "_over", "_prepare", "_report", "_resources", "_task", "interrupted", "noticed",
+                 "scopes", "stopping")  # fmt: skip
 
     def __init__(
-        self, task: Claimed, report: Callable[[Progress], None], prepare: Callable[[TaskRequest], NewTask]
+        self,
+        task: Claimed,
+        report: Callable[[Progress], None],
+        prepare: Callable[[TaskRequest], NewTask],
+        resources: Resources = NO_RESOURCES,
     ) -> None:
         self._task = task
         self._report = report
         self._prepare = prepare
+        self._resources = resources
         self._children: list[NewTask] = []
         self._over = False
         self.scopes: list[trio.CancelScope | AsyncioScope] = []
@@ -91,6 +97,11 @@ class TaskContext:
         """The payload as plain JSON values."""
         data: Mapping[str, Any] = orjson.loads(self._task.input_data)
         return data
+
+    @property
+    def resources(self) -> Mapping[str, Any]:
+        """What this node's handlers share, by the names of `TaskSystem.resource`; it cannot be changed."""
+        return self._resources
 
     @property
     def deadline(self) -> datetime | None:

@@ -11,6 +11,7 @@ from ..core.request import NewTask, TaskRequest
 from ..core.task import Progress
 from .carried import Carried
 from .hooks import AttemptHooks
+from .resources import NO_RESOURCES, Resources
 
 if TYPE_CHECKING:
     from .aio import AsyncioLoop
@@ -29,6 +30,7 @@ class Surroundings:
         hooks: what users have called around each attempt.
         asyncio: where asyncio handlers run, if the node has any.
         carried: the context variables that travel with tasks.
+        resources: what handlers share.
     """
 
     wall: Callable[[], float]
@@ -38,3 +40,4 @@ class Surroundings:
     hooks: AttemptHooks
     asyncio: AsyncioLoop | None = None
     carried: Carried = attrs.field(factory=Carried)
+    resources: Resources = NO_RESOURCES

@@ -21,6 +21,7 @@ from ..core.retention import Retention
 from ..execution.carried import Carried, apart
 from ..execution.handler import Handler
 from ..execution.hooks import AttemptHooks
+from ..execution.resources import Factory
 from ..execution.surroundings import Surroundings
 from ..kernel import Child, Limits, Tree, supervise
 from .asyncio_loop import asyncio_loop
@@ -50,6 +51,7 @@ from .replies import Replies
 from .retry import Retry
 from .running import LAST_WAIT, Running
 from .scheduler import Scheduler
+from .shared import CLOSE_WITHIN, Shared
 from .storage import STOPPED, Peers, Storage
 from .subscribers import Subscribers
 from .timeout import Timeout
@@ -73,6 +75,7 @@ class Plan:
         create: make a database that is not there.
         prepare: makes the row of a request; gets the moment in epoch seconds, and where chance comes from.
         carried: the context variables that travel with tasks.
+        resources: what opens each of the things that handlers share, by name, in the order of opening.
     """
 
     url: str
@@ -87,6 +90,7 @@ class Plan:
     lease: float
     retention: Retention
     carried: Carried = attrs.field(factory=Carried)
+    resources: Mapping[str, Factory] = attrs.field(factory=dict)
     create: bool = True
     limits: Limits = attrs.field(factory=Limits)
     seed: int | None = None
@@ -103,6 +107,7 @@ async def running(plan: Plan) -> AsyncIterator[Node]:
 
     Raises:
         TreeFailed: a fault that restarts did not cure.
+        SystemFailed: a resource could not be opened, or has failed.
     """
     name = node_name()
     async with (
@@ -111,15 +116,16 @@ async def running(plan: Plan) -> AsyncIterator[Node]:
     ):
         parts = _Parts(plan, name, database, loop)
         limits, hurry = plan.limits, parts.running.hurry.set
-        try:
-            async with supervise(parts.children(), limits=limits, interrupted=hurry) as tree:
-                parts.begin(tree)
-                try:
-                    yield parts.node
-                finally:
-                    parts.begin_stop()
-        finally:
-            await parts.end()
+        async with parts.shared.opened(parts.close_by):
+            try:
+                async with supervise(parts.children(), limits=limits, interrupted=hurry) as tree:
+                    parts.begin(tree)
+                    try:
+                        yield parts.node
+                    finally:
+                        parts.begin_stop()
+            finally:
+                await parts.end()
 
 
 class _Parts:
@@ -136,9 +142,11 @@ class _Parts:
         self.board = Board(self.clock.wall)
         self.meter = Meter(trio.current_time())
         self.heart = Heart(name, plan.lease, time.time, lambda: self.node.description())
+        self.shared = Shared(plan.resources)
         self._surroundings = Surroundings(
-            self.clock.wall, self.board.report, self._prepare, self.running.end_late, plan.hooks, asyncio, plan.carried
-        )
+            self.clock.wall, self.board.report, self._prepare, self.running.end_late, plan.hooks, asyncio, plan.carried,
+            self.shared.values,
+        )  # fmt: skip
         self._waiters = Waiters()
         self._watches = Watches(self.clock.wall)
         self._make_children()
@@ -209,6 +217,11 @@ class _Parts:
         self._replies.give()
         self._replies.try_again(None)
         self.subscribers.close()
+
+    def close_by(self) -> float:
+        """Until when what handlers share may take to close, on trio's clock."""
+        now, stop_at = trio.current_time(), self.running.stop_at
+        return (now if stop_at is None or self.running.hurry.is_set() else stop_at) + CLOSE_WITHIN
 
     def _tell(self, transaction: Transaction) -> None:
         self.meter.count(transaction, trio.current_time())

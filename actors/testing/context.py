@@ -20,6 +20,7 @@ from ..core.stop import StopReason
 from ..core.task import ExecutionMode, Progress, TaskPriority
 from ..declared import DeclaredTask
 from ..execution.context import TaskContext, enter
+from ..execution.resources import Resources
 from .submitted import check_submitted
 
 
@@ -34,12 +35,12 @@ class FakeContext(TaskContext):
         records: what was logged through `log`, in order.
     """
 
-    def __init__(self, task: Claimed) -> None:
+    def __init__(self, task: Claimed, resources: Mapping[str, Any]) -> None:
         self.reported: list[Progress] = []
         self.submitted: list[TaskRequest] = []
         self.records: list[logging.LogRecord] = []
         self._entered: list[Token[TaskContext]] = []
-        super().__init__(task, self.reported.append, self._keep)
+        super().__init__(task, self.reported.append, self._keep, Resources(resources))
 
     def _keep(self, request: TaskRequest) -> NewTask:
         """Keep *request*, if it could be one; the row that it would become, whatever its type declares."""
@@ -113,6 +114,7 @@ def fake_context(
     timeout: float | None = None,
     soft_timeout: float | None = None,
     stopping: StopReason | None = None,
+    resources: Mapping[str, Any] | None = None,
 ) -> FakeContext:
     """A context to call a handler with: `handler(fake_context(), name="trio")`.
 
@@ -120,6 +122,7 @@ def fake_context(
         input_data: what `ctx.input_data` shows; the handler's own arguments are given to it directly.
         timeout: seconds from now to `ctx.deadline`; nothing is stopped when they are over.
         stopping: why the handler should stop, from the beginning; `stop(reason)` says so later.
+        resources: what `ctx.resources` has, by name.
 
     Raises:
         InvalidOption, InvalidPayload: a value that no task could have.
@@ -147,7 +150,8 @@ def fake_context(
             soft_timeout_seconds=options.limit("soft_timeout", soft_timeout),
             claimed_as="pending",
             alone=0,
-        )
+        ),
+        options.mapping("resources", {} if resources is None else resources, "resources by name"),
     )
     if stopping is not None:
         context.stop(stopping)

@@ -169,3 +169,14 @@ def test_data_that_no_task_could_have_is_refused_by_name() -> None:
             fake_context(input_data=value)
         with pytest.raises(InvalidOption, match="metadata is"):
             fake_context(metadata=value)
+
+
+async def test_a_handler_gets_the_resources_of_the_test() -> None:
+    async def fetch(ctx: TaskContext) -> str:
+        return f"{ctx.resources['http']} of {len(ctx.resources)}"
+
+    assert await fetch(fake_context(resources={"http": "fake"})) == "fake of 1"
+    with pytest.raises(KeyError, match="no resource is named 'http'"):
+        await fetch(fake_context())
+    with pytest.raises(InvalidOption, match="resources is 5; it should be a mapping of resources by name"):
+        fake_context(resources=5)  # type: ignore[arg-type]  # the point of the test

@@ -1,0 +1,72 @@
+"""What handlers share: how it is declared, and how they see it. What opens it is `system/shared.py`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
+from typing import Any, TypeAlias
+
+from ..core.errors import InvalidOption, did_you_mean
+
+Manager: TypeAlias = AbstractAsyncContextManager[Any] | AbstractContextManager[Any]
+Factory: TypeAlias = Callable[[], Manager]
+
+WANTED = "a function without arguments that gives a context manager, or a generator function"
+
+
+class Resources(Mapping[str, Any]):
+    """Open resources by name: a view, which cannot be changed.
+
+    Args:
+        values: filled when they are opened, and not before.
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+
+    def __repr__(self) -> str:
+        return f"<Resources {', '.join(self._values)}>"
+
+    def __getitem__(self, name: str) -> Any:
+        try:
+            return self._values[name]
+        except KeyError:
+            raise KeyError(f"no resource is named {name!r}{did_you_mean(name, self._values)}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+NO_RESOURCES = Resources({})
+
+
+def factory(name: str, function: Any) -> Factory:
+    """*function*, as what gives a context manager at each call; generator functions are taken as they stand.
+
+    Raises:
+        InvalidOption: it cannot do that.
+    """
+    if not callable(function):
+        raise InvalidOption(f"resource {name!r} is {function!r:.80}; it should be {WANTED}")
+    if inspect.iscoroutinefunction(function):
+        raise InvalidOption(
+            f"resource {name!r}: {function!r:.80} is async and yields nothing; it should be {WANTED}: async def … yield"
+        )
+    try:
+        inspect.signature(function).bind()
+    except TypeError as error:
+        raise InvalidOption(f"resource {name!r}: {function!r:.80} has a {error}; it should be {WANTED}") from None
+    except ValueError:  # a builtin that does not tell its parameters
+        pass
+    if inspect.isasyncgenfunction(function):
+        return asynccontextmanager(function)
+    if inspect.isgeneratorfunction(function):
+        return contextmanager(function)
+    made: Factory = function
+    return made
