@@ -67,12 +67,27 @@ class DeclaredTask(Generic[P, R]):
     def request(self, *args: P.args, **kwargs: P.kwargs) -> TaskRequest:
         """The request that `submit` would store, with its payload checked, for `app.submit_many` or a channel."""
         app, declaration = self._find()
+        return declaration.request(args, kwargs, **self._chosen(app))
+
+    def request_of(self, system: SubmitDesk, payload: Mapping[str, Any]) -> TaskRequest:
+        """The request for *payload*, which is not checked here. For the package itself.
+
+        Raises:
+            InvalidOption: the task is not of *system*.
+        """
+        app, declaration = self._find()
+        if app is not system:
+            raise InvalidOption(f"task {self.task_type!r} is of another task system; map it there")
+        return TaskRequest(declaration.task_type, payload, **self._chosen(app))
+
+    def _chosen(self, app: SubmitDesk) -> dict[str, Any]:
+        """The options as a request has them: times instead of spans."""
         given = dict(self._template)
         if (delay := given.pop("delay", None)) is not None:
             given["run_at"] = datetime.fromtimestamp(app.wall() + delay, UTC)
         if isinstance(expires := given.pop("expires", None), float):
             expires = datetime.fromtimestamp(app.wall() + expires, UTC)
-        return declaration.request(args, kwargs, expires_at=expires, **given)
+        return {**given, "expires_at": expires}
 
     def options(
         self,

@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from .core.events import TaskEvent
     from .execution.context import TaskContext
     from .execution.hooks import AttemptEnd
+    from .execution.resources import Opening
 
 SubmitHook = TypeVar("SubmitHook", bound="Callable[[TaskRequest], TaskRequest | None]")
 AttemptHook = TypeVar("AttemptHook", bound="Callable[[TaskContext], object]")
 EndHook = TypeVar("EndHook", bound="Callable[[TaskContext, AttemptEnd], object]")
-Open = TypeVar("Open", bound=Callable[[], object])
+Open = TypeVar("Open", bound="Callable[[], Opening]")
 
 
 class DeclareDesk(SubmitDesk):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .core.errors import ResultRemoved, TaskCancelled, TaskFailed, TaskNotFound, TaskTimedOut, UnsuccessfulTask
 from .core.retention import note_from
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from .core.events import TaskEvent
     from .desk import Desk
+    from .store.views import Ended
 
 R = TypeVar("R")
 
@@ -46,12 +47,7 @@ class Ticket(Generic[R]):
             ResultRemoved: it completed long ago, with a result too large to be kept.
             TaskNotFound: it is not stored (any longer).
         """
-        ended = await self._app.running_node.wait(self.task_id)
-        if ended.status != TaskStatus.COMPLETED.value:
-            raise _unsuccessful(ended.task_type, self.task_id, ended.status, error_from(ended.error))
-        if (note := note_from(ended.result)) is not None:
-            raise ResultRemoved(f"task {self.task_id} ({ended.task_type!r}) has completed, but {note}")
-        result: R = self._app.decode_result(ended.task_type, ended.result)
+        result: R = result_of(self._app, await self._app.running_node.wait(self.task_id))
         return result
 
     async def wait(self) -> Task:
@@ -95,6 +91,15 @@ class Ticket(Generic[R]):
         """
         async with self._app.running_node.watch(self.task_id) as receive:
             yield receive
+
+
+def result_of(app: Desk, ended: Ended) -> Any:
+    """What the handler returned; raises as `Ticket.result` if that is not to be had."""
+    if ended.status != TaskStatus.COMPLETED.value:
+        raise _unsuccessful(ended.task_type, ended.task_id, ended.status, error_from(ended.error))
+    if (note := note_from(ended.result)) is not None:
+        raise ResultRemoved(f"task {ended.task_id} ({ended.task_type!r}) has completed, but {note}")
+    return app.decode_result(ended.task_type, ended.result)
 
 
 def _unsuccessful(task_type: str, task_id: str, status: str, error: ErrorInfo | None) -> UnsuccessfulTask:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from typing import Any, TypeAlias
 
 from ..core.errors import InvalidOption, did_you_mean
 
 Manager: TypeAlias = AbstractAsyncContextManager[Any] | AbstractContextManager[Any]
+Opening: TypeAlias = Manager | AsyncIterator[Any] | Iterator[Any]
+"""What users' factories give: a generator stands for the context manager that it could be."""
 Factory: TypeAlias = Callable[[], Manager]
 
 WANTED = "a function without arguments that gives a context manager, or a generator function"

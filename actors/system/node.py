@@ -21,6 +21,7 @@ from ..core.task import Attempt, Order, Task
 from ..kernel import ChildSnapshot, Handle, Tree
 from ..store import leases, pages, views
 from ..store.outlook import Outlook, outlook
+from .batch import Batch
 from .clock import Chance, Clock
 from .door import STOPPED, Door
 from .messages import LookUp, StorageMessage
@@ -111,6 +112,13 @@ class Node:
         except (trio.RunFinishedError, trio.Cancelled):  # a cancel in a thread of its own: it is of the whole run
             raise NotRunning(STOPPED) from None
 
+    def batch(self, most: int, *, ordered: bool) -> Batch:
+        """A batch of tasks to be stored, and taken from as they end; see there."""
+        return Batch(self._door, self._waiters, self._look_up, most, ordered=ordered)
+
+    def _look_up(self) -> None:
+        self._storage.hint(LookUp())
+
     def requests(self) -> trio.MemorySendChannel[TaskRequest]:
         """A clone of the Intake's own channel."""
         return self._intake.channel()
@@ -122,7 +130,7 @@ class Node:
             TaskNotFound: it is not stored.
             NotRunning: the task system stops, and the task has not ended.
         """
-        return await self._waiters.wait(stored_id(task_id), lambda: self._storage.hint(LookUp()))
+        return await self._waiters.wait(stored_id(task_id), self._look_up)
 
     async def get(self, task_id: str) -> Task | None:
         """The task as it is stored."""

@@ -209,7 +209,7 @@ async def test_one_that_cannot_be_opened_fails_the_start_and_what_was_opened_is_
 
 
 async def test_a_factory_that_gives_no_context_manager_fails_the_start(app: TaskSystem) -> None:
-    app.resource("http", lambda: 5)
+    app.resource("http", lambda: 5)  # type: ignore[type-var]
     with refused(InvalidOption, "resource 'http': its factory gave 5", "a context manager"):
         async with app.running():
             pass

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any, assert_type
 
@@ -27,6 +28,7 @@ from actors import (
     TaskSystem,
     Ticket,
 )
+from actors.errors import ActorsError
 
 app = TaskSystem("sqlite:///:memory:")
 
@@ -144,6 +146,25 @@ async def enqueue(connection: Connection, session: Session, later: AsyncSession)
     app.enqueue(later, [])  # type: ignore[arg-type]
 
 
+@app.resource("pool")
+async def open_pool() -> AsyncIterator[int]:
+    """A factory stays what it is."""
+    yield 5
+
+
+request_id: ContextVar[str] = ContextVar("request_id")
+app.propagate(request_id)
+
+
+async def batches() -> None:
+    """Results have the handler's type."""
+    assert_type(app.resource("other", open_pool), Callable[[], AsyncIterator[int]])
+    async with app.map(greet, [{"name": "x"}]) as results:
+        assert_type([result async for result in results], list[str])
+    async with app.map(apart.options(priority=1), ({"size": n} for n in range(3)), errors="yield") as either:
+        assert_type(await anext(either), float | ActorsError)
+
+
 async def misuse() -> None:
     """Wrong uses."""
     await greet.submit(name=5)  # type: ignore[arg-type]
@@ -166,6 +187,11 @@ async def misuse() -> None:
     app.include(greet)  # type: ignore[arg-type]
     app.before_submit(begin)  # type: ignore[type-var]
     app.after_attempt(begin)  # type: ignore[type-var]
+    app.map(greet, [5])  # type: ignore[list-item]
+    app.map(greet, [], errors="ignore")  # type: ignore[call-overload]
+    app.resource("pool", 5)  # type: ignore[call-overload]
+    app.resource("pool", dict)  # type: ignore[type-var]
+    app.propagate("request_id")  # type: ignore[arg-type]
 
 
 def generic(task: DeclaredTask[[str], str]) -> Callable[[str], Coroutine[Any, Any, Ticket[str]]]:
