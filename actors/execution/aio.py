@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import warnings
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Final
 
 import trio
-import trio_asyncio
 
 from ..core.control import StopRequested
 from .context import TaskContext, here, log
 from .faults import contained
 from .whereabouts import ENTRANCES, Frames
+
+with warnings.catch_warnings():  # it uses what asyncio loses in Python 3.14, and no user can do anything about that
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import trio_asyncio
 
 logger = logging.getLogger("actors.execution")
 

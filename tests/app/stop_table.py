@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import attrs
@@ -40,6 +41,10 @@ MODES = {
     "asyncio": Mode(ExecutionMode.ASYNCIO, stop_bodies.ASYNCIO, frozenset({"defies"})),
     "thread": Mode(ExecutionMode.THREAD, stop_bodies.PLAIN, frozenset({"ignores", "defies"}), left_at_once=True),
 }
+
+
+if find_spec("trio_asyncio") is None:  # on Python 3.14
+    del MODES["asyncio"]
 
 
 @attrs.frozen(kw_only=True)

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from actors import ExecutionMode, TaskStatus, TaskSystem, Ticket
 from actors.system.lag import BLOCKED_SECONDS
 
 BLOCKED = "the event loop has not answered"
+COROUTINES = [ExecutionMode.COROUTINE, *([ExecutionMode.ASYNCIO] if find_spec("trio_asyncio") else [])]
 STUCK = "runs on though it was stopped"
 
 
@@ -77,7 +79,7 @@ def about(record: logging.LogRecord, ticket: Ticket[Any]) -> bool:
 
 
 @pytest.mark.parametrize("who", ["handler", "child"])
-@pytest.mark.parametrize("mode", [ExecutionMode.COROUTINE, ExecutionMode.ASYNCIO])
+@pytest.mark.parametrize("mode", COROUTINES)
 async def test_a_coroutine_that_blocks_the_loop_is_named_with_its_stack(
     app: TaskSystem, log: Log, caplog: pytest.LogCaptureFixture, mode: ExecutionMode, who: str
 ) -> None:

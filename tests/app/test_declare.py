@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import sys
 from typing import Any
 
 import pytest
@@ -145,6 +146,24 @@ def test_a_task_name_that_no_terminal_could_show_is_refused(app: TaskSystem, nam
 def test_a_mode_that_is_not_to_be_had_says_so_at_the_declaration(app: TaskSystem) -> None:
     with refused(ModeUnavailable, "'work'", "'process'"):
         app.register_handler("work", plain_work, mode=ExecutionMode.PROCESS)
+
+
+async def test_without_trio_asyncio_the_declaration_is_refused_and_everything_else_works(
+    app: TaskSystem, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "trio_asyncio", None)
+
+    @app.task
+    async def coroutine() -> str:
+        return "ran"
+
+    async def handler() -> None:
+        raise AssertionError
+
+    with refused(ModeUnavailable, "'handler'", "trio-asyncio", "Python 3.14"):
+        app.task(mode=ExecutionMode.ASYNCIO)(handler)
+    async with app.running():
+        assert await (await coroutine.submit()).result() == "ran"
 
 
 @pytest.mark.parametrize(

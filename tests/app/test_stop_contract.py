@@ -165,7 +165,7 @@ class Trial:
 async def test_the_stop_contract(case: Case, tmp_path: Path) -> None:
     lateness = Lateness()
     trials = {
-        name: Trial(MODES[name], case, f"sqlite:///{tmp_path / name}.db") for name in case.modes
+        name: Trial(MODES[name], case, f"sqlite:///{tmp_path / name}.db") for name in MODES if name in case.modes
     }  # side by side, since all they do is wait
     async with lateness.measured():
         with trio.fail_after(30):
