@@ -98,14 +98,14 @@ class Registry:
         return {name: declaration.handler() for name, declaration in self._declarations.items()}
 
     def lanes(self) -> dict[str, int]:
-        """Slots by lane: those of coroutines and threads, those that declarations need or name, and the settings'."""
-        always = {
+        """Slots by lane: one for each mode, those that declarations name, and those of the settings."""
+        sizes = {
             ExecutionMode.COROUTINE: self._settings.max_coroutines,
+            ExecutionMode.ASYNCIO: self._settings.max_coroutines,
             ExecutionMode.THREAD: self._settings.max_io_workers,
         }
-        sizes = {**always, ExecutionMode.ASYNCIO: self._settings.max_coroutines}
         declared = {declaration.lane: sizes[declaration.mode] for declaration in self._declarations.values()}
-        return {**{mode.value: size for mode, size in always.items()}, **declared, **self._settings.lanes}
+        return {**{mode.value: size for mode, size in sizes.items()}, **declared, **self._settings.lanes}
 
     def lane(self, name: str) -> str:
         """*name*, if it is a lane's.

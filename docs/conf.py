@@ -38,7 +38,10 @@ nitpick_ignore_regex = [
     ("py:class", r"(actors\.[\w.]+\.)?(P(\.k?w?args)?|R|T|Unset|Decorator|Errors|\w+Hook)"),
     ("py:class", r"(float|int|str|bool|object|None|function|optional|Callable|Mapping|datetime|timedelta)"),
     ("py:class", r"(Connection|Session|scoped_session)"),
-    ("py:class", r"actors\.(declare\.HandlerOptions|declared\.TaskDecorator|execution\.context\.UntilStopping)"),
+    (
+        "py:class",
+        r"actors\.(declare\.HandlerOptions|declared\.TaskDecorator|execution\.until\.(UntilStopping|AsyncioScope))",
+    ),
 ]
 
 PUBLIC = ("actors", "actors.errors", "actors.testing")

@@ -130,6 +130,20 @@ async def test_all_handlers_of_a_system_share_one_loop_which_ends_with_it(
     assert loops[0].is_closed()
 
 
+async def test_tasks_that_wait_run_in_the_mode_that_their_handler_has_by_then(file_url: str) -> None:
+    async def handler() -> str:
+        return "ran"
+
+    before, after = TaskSystem(file_url), TaskSystem(file_url)
+    before.register_handler("work", handler, mode=ASYNCIO)
+    after.register_handler("work", handler)
+    async with before.running(work=False):
+        ticket = await before.submit(TaskRequest("work"))
+    async with after.running():
+        with trio.fail_after(10):
+            assert await after.ticket(ticket.task_id).result() == "ran"
+
+
 async def test_until_stopping_ends_at_the_soft_stage_and_what_follows_cleans_up(
     app: TaskSystem, autojump_clock: MockClock
 ) -> None:

@@ -212,5 +212,5 @@ def test_a_system_tells_what_it_declares_and_where_it_would_run(file_url: str) -
     app.register_handler("b", plain_work)
     app.register_handler("a", plain_work, lane="reports")
     assert app.task_types == ["a", "b"]
-    assert app.lanes == {"coroutine": 7, "thread": 3, "reports": 2}
+    assert app.lanes == {"coroutine": 7, "asyncio": 7, "thread": 3, "reports": 2}
     assert app.database_url == file_url

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -36,6 +37,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_examples_do_what_the_page_says(name: str, folder: Path, module: ModuleType) -> None:
+    if find_spec("trio_asyncio") is None and any("ExecutionMode.ASYNCIO" in block.text for block in EXAMPLES[name]):
+        pytest.skip("trio-asyncio is not to be had here")
     Reader(ROOT / name, folder, module).follow(EXAMPLES[name])
 
 
