@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -16,6 +17,7 @@ from actors.errors import InvalidOption, InvalidPayload, PayloadTooLarge
 from actors.store import schema
 from tests.app.world import collect, refused
 
+HAS_ASYNCIO = sys.version_info < (3, 14)
 trace: ContextVar[Any] = ContextVar("trace", default="default")
 tenant: ContextVar[Any] = ContextVar("tenant")
 private: ContextVar[str] = ContextVar("private", default="unset")
@@ -35,6 +37,8 @@ def app(app: TaskSystem) -> TaskSystem:
 
     app.register_handler("look", look)
     app.register_handler("look_in_a_thread", seen, mode=ExecutionMode.THREAD)
+    if HAS_ASYNCIO:
+        app.register_handler("look_in_asyncio", look, mode=ExecutionMode.ASYNCIO)
     return app
 
 
@@ -46,7 +50,7 @@ def as_submitter(call: Callable[[], Any]) -> Any:
     return call()
 
 
-@pytest.mark.parametrize("task_type", ["look", "look_in_a_thread"])
+@pytest.mark.parametrize("task_type", ["look", "look_in_a_thread", *(["look_in_asyncio"] if HAS_ASYNCIO else [])])
 async def test_the_handler_sees_what_the_submitter_has_set_and_nothing_else(app: TaskSystem, task_type: str) -> None:
     async with app.running():
         ticket = await as_submitter(lambda: app.submit(TaskRequest(task_type)))

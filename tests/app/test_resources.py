@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
@@ -112,7 +113,10 @@ class PlainManager:
         self._threads.append(threading.current_thread().name)
 
 
-@pytest.mark.parametrize("mode", [ExecutionMode.COROUTINE, ExecutionMode.THREAD])
+MODES = [ExecutionMode.COROUTINE, ExecutionMode.THREAD, ExecutionMode.ASYNCIO]
+
+
+@pytest.mark.parametrize("mode", MODES if sys.version_info < (3, 14) else MODES[:2])
 async def test_every_kind_of_factory_is_taken_and_every_mode_sees_the_same(
     app: TaskSystem, mode: ExecutionMode
 ) -> None:
