@@ -34,10 +34,13 @@ napoleon_numpy_docstring = False
 # A broken link fails the build. What is documented elsewhere, or stands in signatures alone, is no link.
 nitpick_ignore_regex = [
     ("py:obj", r"(?s).+"),
-    ("py:class", r"(trio|datetime|collections|contextlib|logging|types|typing)\..+"),
+    ("py:class", r"(trio|datetime|collections|contextlib|contextvars|logging|types|typing)\..+"),
     ("py:class", r"(actors\.[\w.]+\.)?(P(\.k?w?args)?|R|T|Unset|Decorator|Errors|\w+Hook)"),
-    ("py:class", r"(float|int|str|bool|object|None|function|optional|Callable|Mapping|datetime|timedelta)"),
-    ("py:class", r"(Connection|Session|scoped_session)"),
+    (
+        "py:class",
+        r"(float|int|str|bool|object|None|function|optional|Callable|Mapping|datetime|timedelta)",
+    ),
+    ("py:class", r"(Connection|Session|scoped_session|Payloads|AbstractAsyncContextManager)"),
     (
         "py:class",
         r"actors\.(declare\.HandlerOptions|declared\.TaskDecorator|execution\.until\.(UntilStopping|AsyncioScope))",
