@@ -117,6 +117,7 @@ class TaskSystem(DeclareDesk):
             hooks=self._registry.hooks.attempts,
             carried=self._registry.carried,
             resources=self._registry.resources if work else {},
+            memory_limit=settings.memory_limit_mb,
             aging=settings.aging_seconds,
             grace=settings.grace_seconds,
             lease=settings.lease_seconds,

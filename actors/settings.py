@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import attrs
 
@@ -24,8 +24,12 @@ def _checked(check: Callable[[str, object], object]) -> Any:
     return validate
 
 
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _check_days(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+    if not _is_number(value) or not 0 <= value < math.inf:
         raise InvalidOption(f"{name} is {value!r}; it should be a number of days, 0 or more")
 
 
@@ -51,6 +55,8 @@ class Settings:
         failed_cleanup_days: how long failed and timed out tasks are kept [TASK_FAILED_CLEANUP_DAYS].
         large_result_days: how long results over 64 kB are kept in full [TASK_LARGE_RESULT_DAYS].
         max_payload_bytes: the longest payload, encoded [TASK_MAX_PAYLOAD_BYTES].
+        memory_limit_mb: millions of bytes that a node and its children should not exceed: above 80 % of it, nothing new
+            is claimed; None: no limit [TASK_MEMORY_LIMIT_MB].
         grace_seconds: from the soft to the hard stage, of a cancel or a shutdown [TASK_GRACE_SECONDS].
         lease_seconds: how long a silent node keeps its tasks [TASK_LEASE_SECONDS].
         aging_seconds: how much waiting one step of priority is worth [TASK_AGING_SECONDS].
@@ -66,6 +72,7 @@ class Settings:
     failed_cleanup_days: float = attrs.field(default=30.0, validator=_days)
     large_result_days: float = attrs.field(default=1.0, validator=_days)
     max_payload_bytes: int = attrs.field(default=1_048_576, validator=_some)
+    memory_limit_mb: float | None = attrs.field(default=None)
     grace_seconds: float = attrs.field(default=30.0, validator=_some_or_no_seconds)
     lease_seconds: float = attrs.field(default=15.0, validator=_seconds)
     aging_seconds: float = attrs.field(default=60.0, validator=_some_or_no_seconds)
@@ -79,6 +86,13 @@ class Settings:
     @default_timeout.validator
     def _check_default_timeout(self, _: attrs.Attribute[Any], value: object) -> None:
         options.limit("TASK_DEFAULT_TIMEOUT", value)
+
+    @memory_limit_mb.validator
+    def _check_memory_limit(self, _: attrs.Attribute[Any], value: object) -> None:
+        if value is not None and not (_is_number(value) and 0 < value < math.inf):
+            raise InvalidOption(
+                f"TASK_MEMORY_LIMIT_MB is {value!r}; it should be millions of bytes, more than 0, or None"
+            )
 
     @property
     def retention(self) -> Retention:
@@ -123,7 +137,7 @@ def _parse(name: str, text: str, field: str) -> object:
 
 def _example(field: str) -> object:
     default = getattr(attrs.fields(Settings), field).default
-    return default if isinstance(default, int | float) else 8
+    return default if isinstance(default, int | float) else 2000 if field == "memory_limit_mb" else 8
 
 
 def _parse_lane(text: str) -> tuple[str, int]:

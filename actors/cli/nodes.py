@@ -91,6 +91,10 @@ def _tree(node: NodeInfo, now: datetime) -> Iterator[str]:
     lanes = part(said.get("lanes"))
     if lanes:
         yield "  lanes: " + ", ".join(f"{plain(name)} {_lane(part(lane))}" for name, lane in lanes.items())
+    if said.get("claims_paused"):
+        yield plain(
+            f"  short of memory: claims nothing new (TASK_MEMORY_LIMIT_MB is {said.get('memory_limit_mb', '?')})"
+        )
     mailboxes = {name: part(mailbox) for name, mailbox in part(said.get("mailboxes")).items()}
     head = ("  actor", "state", "waiting", "peak", "handled", "restarts", "last error")
     rows = [[f"  {name}", *map(str, _actor(mailbox))] for name, mailbox in mailboxes.items()]

@@ -85,6 +85,8 @@ class Metrics:
         mailboxes: each actor's mailbox, restarts and state, by its name.
         events_lost: events that the subscribers of now were too slow for.
         system_resources: what this process uses.
+        memory_limit_mb: above 80 % of it, its children counted, this node claims nothing more; None: there is no limit.
+        claims_paused: whether it claims nothing more because of that.
     """
 
     running_tasks: int
@@ -95,6 +97,8 @@ class Metrics:
     mailboxes: Mapping[str, ChildSnapshot]
     events_lost: int
     system_resources: SystemResources
+    memory_limit_mb: float | None = None
+    claims_paused: bool = False
 
 
 class Meter:

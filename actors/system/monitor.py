@@ -16,6 +16,7 @@ from ..kernel import Actor, ActorCrashed, Handle
 from .board import Board
 from .clock import Clock
 from .happenings import events_of
+from .memory import MemoryWatch
 from .messages import Committed, LookAtProgress, LookAtReplies, MonitorMessage, SoftTimedOut, StorageMessage, Stuck
 from .replies import Replies
 from .subscribers import Subscribers
@@ -32,7 +33,7 @@ CLEAN_BATCH: Final = 500
 
 
 class Monitor(Actor[MonitorMessage]):
-    """Tells subscribers what was committed; stores progress; cleans up once an hour."""
+    """Tells subscribers what was committed; stores progress; watches the memory; cleans up once an hour."""
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class Monitor(Actor[MonitorMessage]):
         retention: Retention,
         storage: Handle[StorageMessage],
         me: Handle[MonitorMessage],
+        memory: MemoryWatch | None = None,
     ) -> None:
         self._clock = clock
         self._subscribers = subscribers
@@ -51,6 +53,7 @@ class Monitor(Actor[MonitorMessage]):
         self._retention = retention
         self._storage = storage
         self._me = me
+        self._memory = memory
         self._store_progress_at = float("inf")
         self._stored_progress_at = float("-inf")
         self._clean_at = trio.current_time() + CLEAN_FIRST_AFTER
@@ -79,7 +82,8 @@ class Monitor(Actor[MonitorMessage]):
         self._reply()  # after the batch's events: the end of a task is the last that is told of it
 
     def wake_at(self) -> float:
-        return min(self._store_progress_at, self._clean_at, self._reply_at)
+        memory_at = float("inf") if self._memory is None else self._memory.due
+        return min(self._store_progress_at, self._clean_at, self._reply_at, memory_at)
 
     async def wake(self) -> None:
         now = trio.current_time()
@@ -89,6 +93,8 @@ class Monitor(Actor[MonitorMessage]):
             took = self._replies.try_again()
             self._reply_at = now + (REPLY_SOON if took else REPLY_EVERY)
             self._reply()
+        if self._memory is not None and now >= self._memory.due:
+            await self._memory.look()
         if now >= self._clean_at:
             await self._clean()
 

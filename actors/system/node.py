@@ -63,6 +63,7 @@ class Node:
         watches: Watches,
         storage: Handle[StorageMessage],
         intake: Handle[TaskRequest],
+        memory_limit_mb: float | None = None,
     ) -> None:
         self.name = name
         self.database = database
@@ -81,6 +82,7 @@ class Node:
         self._door = Door(storage)
         self.steering = Steering(self._door, clock, chance, meter)
         self._intake = intake
+        self._memory_limit_mb = memory_limit_mb
         self._token = trio.lowlevel.current_trio_token()
         self._resources = Resources()
         self._started = trio.current_time()
@@ -219,4 +221,6 @@ class Node:
             mailboxes={child.name: child for child in self.tree.snapshot()},
             events_lost=self._subscribers.lost + self._replies.lost,
             system_resources=self._resources.look(now),
+            memory_limit_mb=self._memory_limit_mb,
+            claims_paused=self.running.short_of_memory,
         )

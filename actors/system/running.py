@@ -66,6 +66,7 @@ class Running:
             repeats an outcome until its seq is gone from here.
         unstarted: seq → those of them that no Worker has begun; they may be on the way to one.
         cancelled: the seqs among these that must not begin any more.
+        short_of_memory: whether nothing may start for want of it.
         paused: ("lane" or "task_type", name) of what may not start.
         stop_at: on trio's clock, the end of the grace time of a shutdown; None while there is none.
         look_for_room: hints the Scheduler that a slot has come free with nothing to store: that of a stuck attempt.
@@ -81,6 +82,7 @@ class Running:
         self.cancelled: set[int] = set()
         self.by_type: Counter[str] = Counter()
         self.alone = 0
+        self.short_of_memory = False
         self.deadlines = Deadlines()
         self.paused: frozenset[tuple[str, str]] = frozenset()
         self.stop_at: float | None = None
@@ -102,7 +104,7 @@ class Running:
 
     def rooms(self) -> list[Room]:
         """What can start now, by lane and type."""
-        if self.stop_at is not None or self.alone:
+        if self.stop_at is not None or self.alone or self.short_of_memory:
             return []
         paused = self.paused
         types = {

@@ -31,6 +31,7 @@ from .database import ThreadedDatabase
 from .heart import Heart, LookOut
 from .intake import Intake
 from .lag import LoopWatch
+from .memory import MemoryWatch
 from .messages import (
     Committed,
     Failed,
@@ -76,6 +77,7 @@ class Plan:
         prepare: makes the row of a request; gets the moment in epoch seconds, and where chance comes from.
         carried: the context variables that travel with tasks.
         resources: what opens each of the things that handlers share, by name, in the order of opening.
+        memory_limit: millions of bytes; None: no limit.
     """
 
     url: str
@@ -91,6 +93,7 @@ class Plan:
     retention: Retention
     carried: Carried = attrs.field(factory=Carried)
     resources: Mapping[str, Factory] = attrs.field(factory=dict)
+    memory_limit: float | None = None
     create: bool = True
     limits: Limits = attrs.field(factory=Limits)
     seed: int | None = None
@@ -143,6 +146,7 @@ class _Parts:
         self.meter = Meter(trio.current_time())
         self.heart = Heart(name, plan.lease, time.time, lambda: self.node.description())
         self.shared = Shared(plan.resources)
+        self._memory = self._memory_watch(plan.memory_limit)
         self._surroundings = Surroundings(
             self.clock.wall, self.board.report, self._prepare, self.running.end_late, plan.hooks, asyncio, plan.carried,
             self.shared.values,
@@ -166,6 +170,7 @@ class _Parts:
             watches=self._watches,
             storage=self.storage.handle,
             intake=self.intake.handle,
+            memory_limit_mb=self._memory.limit_mb if self._memory else None,
         )
 
     def _make_children(self) -> None:
@@ -223,6 +228,11 @@ class _Parts:
         now, stop_at = trio.current_time(), self.running.stop_at
         return (now if stop_at is None or self.running.hurry.is_set() else stop_at) + CLOSE_WITHIN
 
+    def _memory_watch(self, limit: float | None) -> MemoryWatch | None:
+        """None in virtual time too: what is to happen again in the same order may not hang on the machine."""
+        watched = limit is not None and self._plan.work and not self.clock.virtual
+        return MemoryWatch(limit, self.running) if limit is not None and watched else None
+
     def _tell(self, transaction: Transaction) -> None:
         self.meter.count(transaction, trio.current_time())
         if self.subscribers or self._replies:
@@ -238,7 +248,7 @@ class _Parts:
     def _monitor(self) -> Monitor:
         return Monitor(
             self.clock, self.subscribers, self._replies, self.board, self._plan.retention,
-            self.storage.handle, self.monitor.handle,
+            self.storage.handle, self.monitor.handle, self._memory,
         )  # fmt: skip
 
     def _timeout(self) -> Timeout:

@@ -107,6 +107,11 @@ def test_the_tree_shows_each_actor_and_the_age_of_what_is_shown(node: Node) -> N
     assert all(row.split()[1] == "running" for row in rows)
 
 
+def test_the_tree_says_that_a_node_is_short_of_memory(start: Callable[..., Node]) -> None:
+    start("--grace", "0.2", TASK_MEMORY_LIMIT_MB="1")
+    assert "  short of memory: claims nothing new (TASK_MEMORY_LIMIT_MB is 1.0)" in poll_for("tree", "short").out
+
+
 def poll_for(command: str, word: str) -> Ended:
     poll(lambda: word in actors(command).fine.out)
     return actors(command).fine
