@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from .core import options
 from .core.errors import InvalidOption, NotRunning, SystemFailed
 from .declaring import DeclareDesk
+from .execution.importing import refuse_while_importing
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -57,8 +58,11 @@ class TaskSystem(DeclareDesk):
 
         Raises:
             DatabaseInUse, SchemaMismatch, StorageUnavailable, InvalidOption: it could not start.
+            HandlerNotImportable: a new process cannot import a handler of mode "process"; or this is such a process,
+                and the module of its handlers is not guarded by `if __name__ == "__main__":`.
             SystemFailed: a fault that restarts did not cure, or a resource that could not be opened or has failed.
         """
+        refuse_while_importing()
         from .kernel import TreeFailed
         from .system import supervisor
 
@@ -112,6 +116,7 @@ class TaskSystem(DeclareDesk):
             create=create,
             handlers=self._registry.handlers(),
             lanes=self._registry.lanes(),
+            calls_per_child=settings.max_tasks_per_child,
             prepare=self._registry.row,
             callbacks=self._callbacks,
             hooks=self._registry.hooks.attempts,

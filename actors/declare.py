@@ -20,6 +20,7 @@ from .core.schedule import Defaults
 from .core.task import ExecutionMode, TaskPriority
 from .execution.context import TaskContext
 from .execution.handler import Handler
+from .execution.location import check_name
 from .settings import Settings
 
 
@@ -31,7 +32,6 @@ class Unset(enum.Enum):
 
 UNSET: Final = Unset.UNSET
 
-AVAILABLE: Final = (ExecutionMode.COROUTINE, ExecutionMode.ASYNCIO, ExecutionMode.THREAD)
 COROUTINES: Final = (ExecutionMode.COROUTINE, ExecutionMode.ASYNCIO)
 
 
@@ -109,7 +109,7 @@ class Declaration:
     """One task type: its function and options, and what follows from them.
 
     Raises:
-        InvalidOption, ModeUnavailable: they cannot work.
+        InvalidOption, ModeUnavailable, HandlerNotImportable: they cannot work.
     """
 
     def __init__(self, task_type: str, function: Callable[..., Any], given: TaskOptions) -> None:
@@ -180,9 +180,6 @@ def takes_context(function: Callable[..., Any]) -> bool:
 def _mode(task_type: str, function: Callable[..., Any], given: TaskOptions) -> ExecutionMode:
     is_async = inspect.iscoroutinefunction(function)
     mode = given.mode or (ExecutionMode.COROUTINE if is_async else ExecutionMode.THREAD)
-    if mode not in AVAILABLE:
-        known = ", ".join(repr(one.value) for one in AVAILABLE)
-        raise ModeUnavailable(f"task {task_type!r}: mode {mode.value!r} is not in this version; there are {known}")
     if is_async != (mode in COROUTINES):
         kind = "async def" if is_async else "def"
         raise InvalidOption(f"task {task_type!r} is declared with {kind}, which mode {mode.value!r} cannot run")
@@ -191,4 +188,6 @@ def _mode(task_type: str, function: Callable[..., Any], given: TaskOptions) -> E
             f"task {task_type!r}: mode 'asyncio' needs trio-asyncio, which is not installed (Python 3.14 has none);"
             " write the handler for trio, or give it a thread: def, with asyncio.run() in it"
         )
+    if mode is ExecutionMode.PROCESS:
+        check_name(task_type, function)
     return mode

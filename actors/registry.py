@@ -103,6 +103,7 @@ class Registry:
             ExecutionMode.COROUTINE: self._settings.max_coroutines,
             ExecutionMode.ASYNCIO: self._settings.max_coroutines,
             ExecutionMode.THREAD: self._settings.max_io_workers,
+            ExecutionMode.PROCESS: self._settings.max_cpu_workers,
         }
         declared = {declaration.lane: sizes[declaration.mode] for declaration in self._declarations.values()}
         return {**{mode.value: size for mode, size in sizes.items()}, **declared, **self._settings.lanes}

@@ -46,8 +46,10 @@ class Settings:
 
     Attributes:
         database_url: where tasks are stored [DATABASE_URL].
+        max_cpu_workers: slots of the process lane [TASK_MAX_CPU_WORKERS]; one per CPU, at most 32.
         max_io_workers: slots of the thread lane [TASK_MAX_IO_WORKERS]; 4 per CPU, at most 32.
         max_coroutines: slots of the coroutine lane, and of the asyncio lane [TASK_MAX_COROUTINES].
+        max_tasks_per_child: after so many tasks a child process is replaced [TASK_MAX_TASKS_PER_CHILD].
         lanes: slots of further lanes, by name [TASK_LANES, such as `reports=2,mail=10`].
         default_timeout: seconds, for tasks that are declared without one; None: no limit [TASK_DEFAULT_TIMEOUT].
         max_retries: for tasks that are declared without [TASK_MAX_RETRIES].
@@ -63,8 +65,10 @@ class Settings:
     """
 
     database_url: str = DEFAULT_URL
+    max_cpu_workers: int = attrs.field(factory=lambda: min(32, cpus()), validator=_some)
     max_io_workers: int = attrs.field(factory=lambda: min(32, 4 * cpus()), validator=_some)
     max_coroutines: int = attrs.field(default=1000, validator=_some)
+    max_tasks_per_child: int = attrs.field(default=100, validator=_some)
     lanes: Mapping[str, int] = attrs.field(factory=dict)
     default_timeout: float | None = attrs.field(default=300.0)
     max_retries: int = attrs.field(default=3, validator=_count)

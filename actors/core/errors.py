@@ -109,6 +109,13 @@ class HandlerNotImportable(ActorsError):
     """A process cannot import this handler by name (a lambda, a closure, or `__main__` without a guard)."""
 
 
+class ProcessDied(ActorsError):
+    """The process that ran a handler died in the midst of it; the message has its signal or exit code.
+
+    The attempt has failed like one that raised this, so that retry policies may name it.
+    """
+
+
 class ModeUnavailable(ActorsError):
     """This execution mode is not to be had here."""
 

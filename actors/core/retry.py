@@ -10,6 +10,7 @@ import attrs
 
 from . import options
 from .errors import InvalidOption
+from .remote import RemoteError
 
 
 class RetryStrategy(enum.Enum):
@@ -125,6 +126,8 @@ class RetryPolicy:
 
     def takes(self, error: BaseException) -> bool:
         """Whether *error* is tried again, while retries are left."""
+        if isinstance(error, RemoteError):
+            return error.is_a(self.retry_on) and not error.is_a(self.never_on)
         return isinstance(error, self.retry_on) and not isinstance(error, self.never_on)
 
     def _growth(self, retry: int) -> float:

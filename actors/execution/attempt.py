@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from ..core.control import Abort, Retry, Snooze, StopRequested
-from ..core.errors import InvalidPayload
-from ..core.outcome import Cancelled, Finished, Outcome, Raised, Returned, TimedOut
+from ..core.control import StopRequested
+from ..core.outcome import Cancelled, Finished, Outcome, Returned, TimedOut
 from ..core.request import Claimed
 from ..core.stop import StopReason
-from ..core.task import ErrorInfo, ExecutionMode, moment
+from ..core.task import ErrorInfo, moment
+from .calls import call_of
 from .context import TaskContext, enter
-from .faults import contained, described, first_leaf, leaves, worded
+from .faults import contained, first_leaf, info, raised, unexplained
 from .handler import Handler
 from .surroundings import Surroundings
-from .thread import ThreadCall
-from .whereabouts import ENTRANCES, coroutine_frames, shown, thread_frames
-
-if TYPE_CHECKING:
-    from .aio import AsyncioLoop
-
-logger = logging.getLogger("actors.execution")
-
-_CONTROL: Final = (Abort, Retry, Snooze)
-_COROUTINES: Final = (ExecutionMode.COROUTINE, ExecutionMode.ASYNCIO)
+from .whereabouts import shown
 
 
 class Attempt:
@@ -37,12 +25,13 @@ class Attempt:
     The soft stage is `stop(reason)`, the hard one `force(reason)`; both may come at any time and more than once.
 
     Attributes:
+        limiter: of threads, for the lane that it runs in.
         started, ended: trio's clock at the start of the handler, and when its outcome was taken.
         over: whether its outcome has been taken; what it still does changes nothing.
     """
 
-    __slots__ = ("_forced", "_limiter", "_scope", "_surroundings", "_thread", "context", "ended", "handler", "over",
-                 "started", "task")  # fmt: skip
+    __slots__ = ("_call", "_forced", "_scope", "context", "ended", "handler", "limiter", "over", "started",
+                 "surroundings", "task")  # fmt: skip
 
     def __init__(
         self, task: Claimed, handler: Handler, limiter: trio.CapacityLimiter, surroundings: Surroundings
@@ -54,12 +43,12 @@ class Attempt:
         self.context = TaskContext(
             task, lambda progress: surroundings.report(self, progress), surroundings.prepare, surroundings.resources
         )
-        self._limiter = limiter
-        self._surroundings = surroundings
+        self.limiter = limiter
+        self.surroundings = surroundings
         # Whatever cancels the service reaches its handlers through the stages of a shutdown, and no other way.
         self._scope = trio.CancelScope(shield=True)
         self._forced: StopReason | None = None
-        self._thread: ThreadCall | None = None
+        self._call = call_of(self)
 
     def __repr__(self) -> str:
         return f"<Attempt {self.task.attempt} of {self.task.task_type!r} {self.task.task_id}>"
@@ -76,19 +65,13 @@ class Attempt:
 
     @property
     def still_runs(self) -> bool:
-        """Whether a thread was left behind that has not ended."""
-        return self._thread is not None and self._thread.goes_on
+        """Whether it was left behind, and has not ended."""
+        return self._call.goes_on
 
     def stop(self, reason: StopReason) -> None:
-        """The soft stage: the handler is told, and may finish or clean up.
-
-        A coroutine that never took hold of its context cannot notice, and what it would return after a cancel
-        would be dropped: it goes to the hard stage at once.
-        """
+        """The soft stage: the handler is told, and may finish or clean up."""
         self.context.stop(reason)
-        blind = self.handler.mode in _COROUTINES and not self.context.noticed
-        if reason is StopReason.CANCEL and blind:
-            self.force(reason)
+        self._call.stop(reason)
 
     def force(self, reason: StopReason) -> None:
         """The hard stage."""
@@ -108,63 +91,33 @@ class Attempt:
         enter(self.context)
         try:
             if self.task.context is not None:
-                self._surroundings.carried.unpack(self.task.context)
-            if self._surroundings.hooks.before:
-                self._surroundings.hooks.begin(self.context)
+                self.surroundings.carried.unpack(self.task.context)
+            if self.surroundings.hooks.before:
+                self.surroundings.hooks.begin(self.context)
         except BaseException as error:
             return self._raised(contained(error, "a before_attempt hook"))
         try:
-            arguments = self.handler.signature.decode(self.task.input_data)
-        except InvalidPayload as error:
-            return Raised(error, self.info(error), final=True)
-        try:
             with self._scope:
-                return self._returned(await self._call(arguments))
+                return self._returned(await self._call.run())
         except BaseException as error:
             return self._raised(contained(error, "the handler"))
         return self.cut_off()
 
     def tell(self, outcome: Outcome) -> None:
         """Have the hooks called after *outcome*, or after the one that was recorded when nobody waited any longer."""
-        if self._surroundings.hooks.after:
+        if self.surroundings.hooks.after:
             self.context.end()
-            self._surroundings.hooks.end(self.context, self.cut_off() if self.over else outcome)
+            self.surroundings.hooks.end(self.context, self.cut_off() if self.over else outcome)
 
     def stack(self) -> str:
-        """Where its handler is, as the lines of a traceback; in the event loop."""
-        if self._thread is not None:
-            return shown(thread_frames(self._thread.ident))
-        if self._asyncio is not None:
-            return shown(self._asyncio.frames(self.context))
-        return shown(coroutine_frames(self.context))
+        """Where its handler is, as the lines of a traceback; in the event loop. Empty for one in another process."""
+        return shown(self._call.frames())
 
-    @property
-    def _asyncio(self) -> AsyncioLoop | None:
-        return self._surroundings.asyncio if self.handler.mode is ExecutionMode.ASYNCIO else None
-
-    async def _call(self, arguments: dict[str, Any]) -> Any:
-        function, context = self.handler.function, self.context
-        given: tuple[Any, ...] = ()
-        if self.handler.takes_context:
-            context.noticed = True
-            given = (context,)
-        if self.handler.mode is ExecutionMode.COROUTINE:
-            return await function(*given, **arguments)
-        call = partial(function, *given, **arguments)
-        if self._asyncio is not None:
-            return await self._asyncio.run(call, context)
-        self._thread = ThreadCall(call, lambda: self._surroundings.ended_late(self))
-        return await self._thread.run(self._limiter)
-
-    def _returned(self, value: Any) -> Outcome:
+    def _returned(self, result: str) -> Outcome:
         if self.stopping is StopReason.CANCEL:
             return Cancelled()
         if self.stopping is StopReason.SHUTDOWN and self.context.interrupted:
             return Returned()  # its work was cut short; what it returned is what its clean-up left
-        try:
-            result = self.handler.signature.encode_result(value)
-        except InvalidPayload as error:
-            return Raised(error, self.info(error), final=True)
         return Finished(result, self.context.end())
 
     def _raised(self, error: Exception) -> Outcome:
@@ -174,20 +127,13 @@ class Attempt:
             return self._stopped(self._forced)
         if self.stopping is StopReason.SHUTDOWN and self.context.interrupted:
             return Returned()
-        leaf = first_leaf(error)
-        if self.stopping is not None and isinstance(leaf, StopRequested):
+        if self.stopping is not None and isinstance(first_leaf(error), StopRequested):
             return self._stopped(self.stopping)
-        if leaf is not error:
-            for other in leaves(error):
-                logger.error("%r raised, in a group with others", self, exc_info=other, extra=self.task.names)
-        return Raised(leaf, self.info(error, leaf))
+        return raised(error, self.task, self._now())
 
     def unexplained(self, error: BaseException) -> Outcome:
         """The outcome when even describing *error* failed: its type has to do."""
-        kind = type(error).__name__
-        logger.error("%r raised %s, which cannot be described", self, kind, extra=self.task.names)
-        info = ErrorInfo(kind, "an error that cannot be described", "", self.task.attempt, self._now())
-        return Raised(RuntimeError(info.message), info)
+        return unexplained(error, self.task, self._now())
 
     def cut_off(self) -> Outcome:
         """What it comes to when it is not waited for any longer."""
@@ -206,13 +152,8 @@ class Attempt:
         return ErrorInfo("TaskTimedOut", f"stopped at {limit}", "", self.task.attempt, self._now())
 
     def _now(self) -> datetime:
-        return moment(self._surroundings.wall())
+        return moment(self.surroundings.wall())
 
-    def info(self, error: BaseException, leaf: BaseException | None = None) -> ErrorInfo:
-        """*error* as it is stored; control exceptions are words, not faults, and carry no traceback."""
-        named = leaf or error
-        text = "" if isinstance(named, _CONTROL) else described(error)
-        return ErrorInfo(type(named).__qualname__, worded(named), text, self.task.attempt, self._now())
-
-
-ENTRANCES.add(Attempt._call.__code__)
+    def info(self, error: Exception) -> ErrorInfo:
+        """*error* as it is stored."""
+        return info(error, error, self.task, self._now())

@@ -147,6 +147,10 @@ class TaskContext:
             UnknownTaskType, InvalidPayload, PayloadTooLarge, InvalidOption: the request cannot be stored.
             NotRunning: the attempt has ended, or was left behind; its outcome is on its way.
         """
+        return self.adopt(request).task_id
+
+    def adopt(self, request: TaskRequest) -> NewTask:
+        """`submit`, for the row. For the task system, not for handlers."""
         row = self._prepare(request)
         if request.reply_to is not None:
             raise InvalidOption("a child has a reply_to, which is for app.submit() and app.requests(); leave it out")
@@ -158,7 +162,7 @@ class TaskContext:
                 f"attempt {self.attempt} of {self.task_type!r} has ended, and takes no more children;"
                 " outside of a handler there are app.submit() and app.submit_sync()"
             )
-        return row.task_id
+        return row
 
     def end(self) -> Sequence[NewTask]:
         """Take no more children; those that were taken until now. For the task system, not for handlers."""

@@ -1,8 +1,59 @@
-"""What users' code raises: taken apart, described, and kept from ending more than its own task."""
+"""What users' code raises: taken apart, described, kept from ending more than its own task, and what it means for that.
+
+Used in the node and in its child processes.
+"""
 
 from __future__ import annotations
 
+import logging
 import traceback
+from datetime import datetime
+from typing import Final
+
+from ..core.codec import UnencodableResult
+from ..core.control import Abort, Retry, Snooze
+from ..core.outcome import Raised
+from ..core.request import Claimed
+from ..core.task import ErrorInfo
+
+logger = logging.getLogger("actors.execution")
+
+_CONTROL: Final = (Abort, Retry, Snooze)
+
+
+class Failed(Exception):
+    """Carries what an attempt has come to, where that is known already."""
+
+    def __init__(self, raised: Raised) -> None:
+        super().__init__(raised.info.message)
+        self.raised = raised
+
+
+def raised(error: Exception, task: Claimed, at: datetime) -> Raised:
+    """What *error* means for its attempt. A group stands for its first error; the others are logged."""
+    if isinstance(error, Failed):
+        return error.raised
+    leaf = first_leaf(error)
+    if leaf is not error:
+        words = "attempt %d of %r raised in a group with others"
+        for other in leaves(error):
+            logger.error(words, task.attempt, task.task_type, exc_info=other, extra=task.names)
+    return Raised(leaf, info(error, leaf, task, at), isinstance(leaf, UnencodableResult))
+
+
+def info(error: Exception, leaf: Exception, task: Claimed, at: datetime) -> ErrorInfo:
+    """*error* as it is stored, under the name of its *leaf*; control exceptions are words, and carry no traceback."""
+    text = "" if isinstance(leaf, _CONTROL) else described(error)
+    return ErrorInfo(type(leaf).__qualname__, worded(leaf), text, task.attempt, at)
+
+
+def unexplained(error: BaseException, task: Claimed, at: datetime) -> Raised:
+    """What it means when even describing *error* failed: its type has to do."""
+    kind = type(error).__name__
+    words = "attempt %d of %r raised %s, which cannot be described"
+    logger.error(words, task.attempt, task.task_type, kind, extra=task.names)
+    told = ErrorInfo(kind, "an error that cannot be described", "", task.attempt, at)
+    return Raised(RuntimeError(told.message), told)
 
 
 def leaves(error: BaseException) -> list[BaseException]:
@@ -13,7 +64,9 @@ def leaves(error: BaseException) -> list[BaseException]:
 
 
 def first_leaf(error: Exception) -> Exception:
-    """The error that a group stands for: its first one."""
+    """The error that *error* stands for: of a group, its first one."""
+    if isinstance(error, Failed):
+        return error.raised.error
     return next((leaf for leaf in leaves(error) if isinstance(leaf, Exception)), error)
 
 

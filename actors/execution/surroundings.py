@@ -11,6 +11,7 @@ from ..core.request import NewTask, TaskRequest
 from ..core.task import Progress
 from .carried import Carried
 from .hooks import AttemptHooks
+from .pool import Pool
 from .resources import NO_RESOURCES, Resources
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Surroundings:
         prepare: makes the row of a child's request, or raises what is wrong with it; in the handler's own thread.
         ended_late: told when a thread has ended that was left behind.
         hooks: what users have called around each attempt.
+        pool: the child processes.
         asyncio: where asyncio handlers run, if the node has any.
         carried: the context variables that travel with tasks.
         resources: what handlers share.
@@ -38,6 +40,7 @@ class Surroundings:
     prepare: Callable[[TaskRequest], NewTask]
     ended_late: Callable[[Attempt], None]
     hooks: AttemptHooks
+    pool: Pool
     asyncio: AsyncioLoop | None = None
     carried: Carried = attrs.field(factory=Carried)
     resources: Resources = NO_RESOURCES

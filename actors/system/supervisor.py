@@ -18,9 +18,11 @@ from ..core.errors import NotRunning
 from ..core.events import TaskEvent
 from ..core.request import NewTask, TaskRequest
 from ..core.retention import Retention
+from ..core.task import ExecutionMode
 from ..execution.carried import Carried, apart
 from ..execution.handler import Handler
 from ..execution.hooks import AttemptHooks
+from ..execution.pool import Pool
 from ..execution.resources import Factory
 from ..execution.surroundings import Surroundings
 from ..kernel import Child, Limits, Tree, supervise
@@ -74,6 +76,7 @@ class Plan:
     Attributes:
         lanes: slots by name.
         create: make a database that is not there.
+        calls_per_child: after so many a child process is replaced.
         prepare: makes the row of a request; gets the moment in epoch seconds, and where chance comes from.
         carried: the context variables that travel with tasks.
         resources: what opens each of the things that handlers share, by name, in the order of opening.
@@ -84,6 +87,7 @@ class Plan:
     work: bool
     handlers: Mapping[str, Handler]
     lanes: Mapping[str, int]
+    calls_per_child: int
     prepare: Callable[[TaskRequest, float, Chance], NewTask]
     callbacks: list[Callable[[TaskEvent], object]]
     hooks: AttemptHooks
@@ -111,13 +115,15 @@ async def running(plan: Plan) -> AsyncIterator[Node]:
     Raises:
         TreeFailed: a fault that restarts did not cure.
         SystemFailed: a resource could not be opened, or has failed.
+        HandlerNotImportable: a handler cannot run in another process.
     """
-    name = node_name()
+    name, pool = node_name(), _pool(plan)
     async with (
         opened(plan.url, name, work=plan.work, aging=plan.aging, lease=plan.lease, create=plan.create) as database,
         asyncio_loop(plan.handlers.values() if plan.work else ()) as loop,
+        pool.running(),
     ):
-        parts = _Parts(plan, name, database, loop)
+        parts = _Parts(plan, name, database, loop, pool)
         limits, hurry = plan.limits, parts.running.hurry.set
         async with parts.shared.opened(parts.close_by):
             try:
@@ -131,10 +137,17 @@ async def running(plan: Plan) -> AsyncIterator[Node]:
                 await parts.end()
 
 
+def _pool(plan: Plan) -> Pool:
+    """Where handlers in process mode run; as many processes stay warm as can be at work."""
+    handlers = plan.handlers if plan.work else {}
+    lanes = {handler.lane for handler in handlers.values() if handler.mode is ExecutionMode.PROCESS}
+    return Pool(handlers, sum(plan.lanes[lane] for lane in lanes), plan.calls_per_child)
+
+
 class _Parts:
     """The shared tables and the children of one node."""
 
-    def __init__(self, plan: Plan, name: str, opened: Opened, asyncio: AsyncioLoop | None) -> None:
+    def __init__(self, plan: Plan, name: str, opened: Opened, asyncio: AsyncioLoop | None, pool: Pool) -> None:
         self._plan = plan
         self._name = name
         self._opened = opened
@@ -148,8 +161,8 @@ class _Parts:
         self.shared = Shared(plan.resources)
         self._memory = self._memory_watch(plan.memory_limit)
         self._surroundings = Surroundings(
-            self.clock.wall, self.board.report, self._prepare, self.running.end_late, plan.hooks, asyncio, plan.carried,
-            self.shared.values,
+            self.clock.wall, self.board.report, self._prepare, self.running.end_late, plan.hooks, pool, asyncio,
+            plan.carried, self.shared.values,
         )  # fmt: skip
         self._waiters = Waiters()
         self._watches = Watches(self.clock.wall)
