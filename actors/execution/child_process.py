@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import deque
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -37,7 +38,7 @@ class ChildProcess:
         self._control = control
         self._life = life
         self._frames = Frames()
-        self._received: list[list[Any]] = []
+        self._received: deque[list[Any]] = deque()
         self.calls = 0
         self.gone = trio.Event()
 
@@ -62,8 +63,8 @@ class ChildProcess:
     async def send(self, *message: Any) -> None:
         """Send a message. To one that has died it is sent in vain; `receive` then says so."""
         data = memoryview(frame(*message))
-        with suppress(ConnectionError):
-            while data:
+        with suppress(ConnectionError, trio.ClosedResourceError):
+            while data and not self.gone.is_set():
                 try:
                     data = data[self._work.send(data) :]
                 except BlockingIOError:
@@ -73,20 +74,29 @@ class ChildProcess:
         """The next message, or None: it has died, or closed its lines."""
         while not self._received:
             try:
-                data = self._work.recv(CHUNK)
+                if self.gone.is_set() or not self._read():
+                    return None
             except BlockingIOError:
-                await trio.lowlevel.wait_readable(self._work)
-                continue
-            except ConnectionError:
-                return None
-            if not data:
-                return None
-            self._received = self._frames.feed(data)
-        return self._received.pop(0)
+                with suppress(trio.ClosedResourceError):  # it is buried; its last words may have been read meanwhile
+                    await trio.lowlevel.wait_readable(self._work)
+        return self._received.popleft()
+
+    def _read(self) -> bool:
+        """Take what has arrived; False at the end of the line.
+
+        Raises:
+            BlockingIOError: nothing has.
+        """
+        try:
+            data = self._work.recv(CHUNK)
+        except ConnectionError:
+            return False
+        self._received.extend(self._frames.feed(data))
+        return bool(data)
 
     def stop(self, reason: StopReason) -> None:
         """The soft stage of its latest call."""
-        with suppress(BlockingIOError, ConnectionError):  # it does not read, or is dead: the hard stage will find it
+        with suppress(OSError):  # it is dead, or does not read: the hard stage will find it
             self._control.send(frame(self.calls, reason.value))
 
     def dismiss(self) -> None:
@@ -108,9 +118,12 @@ class ChildProcess:
         await trio.lowlevel.wait_readable(self._control)
 
     async def bury(self) -> None:
-        """Kill what is left of its group, reap it, and close the lines."""
+        """Kill what is left of its group, reap it, and close the lines; what it said before can still be received."""
         self.kill()
         await self._process.wait()
+        with suppress(BlockingIOError):  # a process that it has forked may hold the line open
+            while self._read():
+                pass
         for line in (self._work, self._control):
             trio.lowlevel.notify_closing(line)
             line.close()

@@ -33,7 +33,7 @@ class Pool:
 
     Args:
         handlers: of all modes.
-        most_idle: how many are kept warm.
+        most_idle: how many are kept warm, beside the one that is ahead.
         calls_per_child: after so many it is replaced.
 
     Raises:
@@ -104,10 +104,10 @@ class Pool:
         """Its call is over, whatever became of it."""
         if not child.is_alive:
             return
-        if self._is_worn_out(child) or len(self._idle) >= self._most_idle:
+        if self._is_worn_out(child):
             self._retire(child)
         else:
-            self._be_idle(child)
+            self._offer(child)
 
     def _is_worn_out(self, child: ChildProcess) -> bool:
         return child.calls >= self._calls_per_child
@@ -118,7 +118,11 @@ class Pool:
                 return child
         return None
 
-    def _be_idle(self, child: ChildProcess) -> None:
+    def _offer(self, child: ChildProcess) -> None:
+        """It can be called."""
+        if len(self._idle) > self._most_idle and not self._waiting:
+            self._retire(child)
+            return
         self._idle.append(child)
         self._news.unpark()
 
@@ -178,7 +182,7 @@ class Pool:
         problem = await self._problem_of(child)
         if problem is None:
             self._starting -= 1
-            self._be_idle(child)
+            self._offer(child)
             await child.ended()
         await child.bury()
         self._children.discard(child)

@@ -143,11 +143,6 @@ def test_a_task_name_that_no_terminal_could_show_is_refused(app: TaskSystem, nam
         app.register_handler(name, work)
 
 
-def test_a_mode_that_is_not_to_be_had_says_so_at_the_declaration(app: TaskSystem) -> None:
-    with refused(ModeUnavailable, "'work'", "'process'"):
-        app.register_handler("work", plain_work, mode=ExecutionMode.PROCESS)
-
-
 async def test_without_trio_asyncio_the_declaration_is_refused_and_everything_else_works(
     app: TaskSystem, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,9 +203,9 @@ def test_a_database_url_of_an_unknown_kind_is_refused_when_it_runs(settings: Set
 
 
 def test_a_system_tells_what_it_declares_and_where_it_would_run(file_url: str) -> None:
-    app = TaskSystem(file_url, settings=Settings(lanes={"reports": 2}, max_coroutines=7, max_io_workers=3))
+    app = TaskSystem(file_url, settings=Settings(lanes={"reports": 2}, max_coroutines=7, max_io_workers=3, max_cpu_workers=2))
     app.register_handler("b", plain_work)
     app.register_handler("a", plain_work, lane="reports")
     assert app.task_types == ["a", "b"]
-    assert app.lanes == {"coroutine": 7, "asyncio": 7, "thread": 3, "reports": 2}
+    assert app.lanes == {"coroutine": 7, "asyncio": 7, "thread": 3, "process": 2, "reports": 2}
     assert app.database_url == file_url

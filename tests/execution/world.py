@@ -15,6 +15,7 @@ from actors.declare import Declaration, TaskOptions
 from actors.execution.attempt import Attempt
 from actors.execution.handler import Handler
 from actors.execution.hooks import AttemptHooks
+from actors.execution.pool import Pool
 from actors.execution.surroundings import Surroundings
 
 NOW = 1_700_000_000.0
@@ -52,18 +53,20 @@ class Runs:
         late_end: set by the first of those.
     """
 
-    def __init__(self, threads: int = 4) -> None:
+    def __init__(self, threads: int = 4, pool: Pool | None = None) -> None:
+        self.pool = pool or Pool({}, 0, 1)
         self.hooks = AttemptHooks()
         self.words: list[Progress] = []
         self.late: list[Attempt] = []
         self.late_end = trio.Event()
         self.limiter = trio.CapacityLimiter(threads)
 
-    def attempt(self, function: Callable[..., Any], **values: Any) -> Attempt:
+    def attempt(self, function: Callable[..., Any] | Handler, **values: Any) -> Attempt:
         """An attempt that was not started yet."""
+        called = function if isinstance(function, Handler) else handler(function)
         return Attempt(
-            claimed(**values), handler(function), self.limiter,
-            Surroundings(lambda: NOW, self._report, child, self._ended_late, self.hooks),
+            claimed(**values), called, self.limiter,
+            Surroundings(lambda: NOW, self._report, child, self._ended_late, self.hooks, self.pool),
         )  # fmt: skip
 
     def _report(self, _: Attempt, progress: Progress) -> None:

@@ -17,6 +17,7 @@ from actors.declare import Declaration, TaskOptions
 from actors.execution.attempt import Attempt
 from actors.execution.handler import Handler
 from actors.execution.hooks import AttemptHooks
+from actors.execution.pool import Pool
 from actors.execution.surroundings import Surroundings
 from actors.kernel import Actor, Ask, Child, Limits, Probe, supervise
 from actors.settings import Settings
@@ -61,7 +62,9 @@ class World:
         self.running = Running({"coroutine": 4, "thread": 2}, self.handlers, recorder or Recorder(None))
         self.board = Board(self.clock.wall)
         self.hooks = AttemptHooks()
-        self.surroundings = Surroundings(self.clock.wall, self.board.report, child, self.running.end_late, self.hooks)
+        self.surroundings = Surroundings(
+            self.clock.wall, self.board.report, child, self.running.end_late, self.hooks, Pool({}, 0, 1)
+        )
         self.told: list[Transaction] = []
         self.subscribers = Subscribers([])
         self.waiters = Waiters()
