@@ -172,6 +172,13 @@ def compute(path: str) -> None:
     sum(range(10**12))
 
 
+def loop(path: str) -> None:
+    """Compute in Python, which lets other threads of the process have their turn."""
+    touch(path)
+    while True:
+        pass
+
+
 def compute_with_a_family(path: str) -> None:
     """Do that beside processes of one's own: one that was started, and one that was forked."""
     started = subprocess.Popen(["sleep", "1000"])

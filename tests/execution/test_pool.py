@@ -93,7 +93,7 @@ async def test_a_child_that_dies_while_it_imports_is_no_child(monkeypatch: pytes
 async def test_an_attempt_for_which_no_process_is_to_be_had_fails_and_the_next_one_may_do_better(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with processes(most_idle=0) as run:
+    async with processes(calls_per_child=1) as run:
         with monkeypatch.context() as without:
             without.setattr(child_process.sys, "executable", "/nowhere/python")
             await run.result(handlers.double, number=0)  # the spare; no other can be started ahead

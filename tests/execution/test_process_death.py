@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,25 @@ async def test_the_family_of_a_child_that_dies_goes_with_it(tmp_path: Path) -> N
         await run.raised(handlers.segfault_with_a_family, path=str(path))
         family = await begun(path)
         await until(lambda: not any(lives(pid) for pid in family), 1.0)
+
+
+async def test_a_child_that_computes_ends_itself_when_nobody_holds_the_other_end_of_its_control_line(
+    tmp_path: Path,
+) -> None:
+    """What keeps children from outliving their node where the kernel does not."""
+    outcomes: list[Outcome] = []
+
+    async def to_its_end() -> None:
+        outcomes.append(await run.call(handlers.loop, path=str(tmp_path / "begun")).run())
+
+    async with processes() as run, trio.open_nursery() as nursery:
+        nursery.start_soon(to_its_end)
+        await begun(tmp_path / "begun")
+        (child,) = [child for child in run.pool.children if child.calls]
+        child._control.shutdown(socket.SHUT_WR)
+        await until(lambda: not lives(child.pid), 1.0)
+    assert isinstance(outcomes[0], Raised)
+    assert isinstance(outcomes[0].error, ProcessDied)
 
 
 async def test_an_idle_child_that_dies_is_buried_and_never_called() -> None:
