@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 MAIN = "__main__"
 MAIN_OF_A_CHILD = "__mp_main__"
-"""The name under which a child imports the script that its parent runs; multiprocessing's, which other libraries know."""
+"""The name under which a child imports the script that its parent runs. It is multiprocessing's: libraries know it."""
 
 
 class RemoteError(Exception):

@@ -1,8 +1,8 @@
 """What a child process is: it imports the modules of its handlers, and then calls one after the other.
 
-Three lines lead to its node. *work* brings calls, and takes back what they say and come to. *control* is read by a thread
-of its own: it brings soft stops, also while a handler computes. *life* is never written to: its end is the node's end.
-This is the last module that is imported before those of users, so it must not pay for trio or SQLAlchemy.
+Three lines lead to its node. *work* brings calls, and takes back what they say and come to. *control* is read by a
+thread of its own: it brings soft stops, also while a handler computes. *life* is never written to: its end is the
+node's end. This is imported before the modules of users, so it must not pay for trio or SQLAlchemy.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import trio
+from trio.lowlevel import enable_ki_protection
 
 from ..core.errors import HandlerNotImportable, ProcessDied
 from ..core.remote import MAIN
@@ -62,6 +63,7 @@ class Pool:
         return list(self._children)
 
     @asynccontextmanager
+    @enable_ki_protection  # Ctrl-C belongs to the block; in here it would leave children behind
     async def running(self) -> AsyncIterator[None]:
         """Have children in the block, if any handler needs them; none is left after it.
 

@@ -203,7 +203,9 @@ def test_a_database_url_of_an_unknown_kind_is_refused_when_it_runs(settings: Set
 
 
 def test_a_system_tells_what_it_declares_and_where_it_would_run(file_url: str) -> None:
-    app = TaskSystem(file_url, settings=Settings(lanes={"reports": 2}, max_coroutines=7, max_io_workers=3, max_cpu_workers=2))
+    app = TaskSystem(
+        file_url, settings=Settings(lanes={"reports": 2}, max_coroutines=7, max_io_workers=3, max_cpu_workers=2)
+    )
     app.register_handler("b", plain_work)
     app.register_handler("a", plain_work, lane="reports")
     assert app.task_types == ["a", "b"]

@@ -110,8 +110,8 @@ async def test_a_name_that_leads_elsewhere_is_refused_at_the_start_before_anythi
     app.register_handler("work", handlers.original, mode=PROCESS)
     with refused(HandlerNotImportable, "'work'", "'replaced'", "process_handlers"):
         async with app.running():
-            pytest.fail("it runs")
-    assert list(tmp_path.iterdir()) == []
+            pass
+    assert os.listdir(tmp_path) == []
     async with app.running(work=False):
         assert (await app.submit_many([])) == []
 
@@ -255,14 +255,9 @@ async def test_children_of_a_task_are_stored_with_its_outcome(app: TaskSystem) -
         assert await (await parent.submit(kind="chidl")).result() == (
             "UnknownTaskType: no task named 'chidl' is declared; did you mean 'child'?"
         )
-        assert await (await parent.submit(kind="child")).result() == "taken"
-        await until_ended(app, "child")
-
-
-async def until_ended(app: TaskSystem, task_type: str) -> None:
-    """Wait for a task of *task_type* to complete."""
-    while not await app.count(task_type=task_type, status=TaskStatus.COMPLETED):
-        await trio.sleep(0.01)
+        async with app.events("child", TaskEventType.COMPLETED) as events:
+            assert await (await parent.submit(kind="child")).result() == "taken"
+            assert (await events.receive()).data["result_data"] == "born"
 
 
 async def test_hooks_are_called_in_the_node_around_an_attempt_in_a_process(app: TaskSystem) -> None:
@@ -307,10 +302,11 @@ def run_script(folder: Path, *command: str, imports: str = "", guard: str = "tri
     (package / "beside.py").write_text("")
     (package / "script.py").write_text(SCRIPT.format(imports=imports, guard=guard))
     (folder / "lone.py").write_text(SCRIPT.format(imports=imports, guard=guard))
+    path = os.pathsep.join(filter(None, sys.path))
+    environment = {**os.environ, "PYTHONPATH": path}
     return subprocess.run(
-        [sys.executable, *command], cwd=folder, env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 GUARDED = 'if __name__ == "__main__":\n    trio.run(main)'

@@ -93,6 +93,11 @@ def open_files() -> int:
 async def begun(path: Path) -> list[int]:
     """Wait until a handler has touched *path*; the numbers that it wrote there."""
     await until(path.exists)
+    return numbers_in(path)
+
+
+def numbers_in(path: Path) -> list[int]:
+    """What stands in the file."""
     return [int(word) for word in path.read_text().split()]
 
 

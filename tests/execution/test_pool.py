@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import psutil
 import pytest
 import trio
@@ -95,7 +97,7 @@ async def test_an_attempt_for_which_no_process_is_to_be_had_fails_and_the_next_o
 ) -> None:
     async with processes(calls_per_child=1) as run:
         with monkeypatch.context() as without:
-            without.setattr(child_process.sys, "executable", "/nowhere/python")
+            without.setattr(sys, "executable", "/nowhere/python")
             await run.result(handlers.double, number=0)  # the spare; no other can be started ahead
             await until(lambda: "no process could be started ahead" in caplog.text)
             outcome = await run.raised(handlers.double, number=1)

@@ -15,7 +15,7 @@ from actors import Abort, Retry, RetryPolicy, Snooze
 from actors.core.errors import InvalidOption, InvalidPayload
 from actors.core.outcome import Finished
 from actors.core.remote import RemoteError
-from actors.core.request import TaskRequest
+from actors.core.request import NewTask, TaskRequest
 from tests.execution import process_handlers as handlers
 from tests.execution.processes import in_process, processes
 from tests.waiting import until
@@ -180,10 +180,14 @@ async def test_progress_that_json_cannot_keep_raises_where_it_is_said() -> None:
 
 async def test_a_child_task_is_made_by_the_node_and_goes_with_the_outcome() -> None:
     async with processes() as run:
-        seen: list[TaskRequest] = []
         attempt = run.call(handlers.submit)
-        prepare = attempt.surroundings.prepare
-        attempt.context._prepare = lambda request: (seen.append(request), prepare(request))[1]
+        seen: list[TaskRequest] = []
+
+        def prepare(request: TaskRequest) -> NewTask:
+            seen.append(request)
+            return attempt.surroundings.prepare(request)
+
+        attempt.context._prepare = prepare
         outcome = await attempt.run()
     assert isinstance(outcome, Finished)
     (row,) = outcome.children
@@ -226,13 +230,18 @@ async def test_a_refusal_of_the_node_raises_in_the_child(error: Exception) -> No
 
 
 async def test_a_thread_that_a_handler_left_behind_can_submit_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "told"
+    path, go, done = tmp_path / "told", tmp_path / "told.go", tmp_path / "told.done"
     async with processes() as run:
         await run.result(handlers.submit_late, path=str(path))
-        Path(f"{path}.go").touch()
-        await until(Path(f"{path}.done").exists)
-        assert Path(f"{path}.done").read_text().startswith("NotRunning: ")
+        handlers.touch(str(go))
+        await until(done.exists)
         assert await run.result(handlers.double, number=1) == 2
+    assert text_in(done).startswith("NotRunning: ")
+
+
+def text_in(path: Path) -> str:
+    """What stands in the file."""
+    return path.read_text()
 
 
 async def test_signals_to_all_of_a_service_leave_its_handlers_to_the_node_but_not_their_children(
@@ -246,7 +255,7 @@ async def test_a_copy_of_a_child_cannot_speak_for_the_task(tmp_path: Path) -> No
     path = tmp_path / "told"
     async with processes() as run:
         await run.result(handlers.fork_and_speak, path=str(path))
-    assert "forked" in path.read_text()
+    assert "forked" in text_in(path)
     assert run.words == []
 
 

@@ -135,9 +135,9 @@ async def test_of_many_attempts_only_those_fail_whose_child_dies() -> None:
     ended: list[tuple[int, bool]] = []
 
     async def one(number: int) -> None:
-        function, payload = (handlers.segfault, {}) if number % 10 == 0 else (handlers.double, {"number": number})
+        attempt = run.call(handlers.segfault) if number % 10 == 0 else run.call(handlers.double, number=number)
         async with slots:
-            outcome = await run.call(function, **payload).run()
+            outcome = await attempt.run()
         ended.append((number, isinstance(outcome, Raised)))
 
     slots = trio.CapacityLimiter(4)

@@ -32,8 +32,8 @@ def plan(*listeners: list[TaskEvent]) -> Plan:
     """A node in memory; *listeners* get all events."""
     handlers: dict[str, Handler] = {"work": handler(nothing)}
     return Plan(
-        url=MEMORY, work=True, handlers=handlers, lanes={"coroutine": 4}, calls_per_child=1, prepare=never, hooks=AttemptHooks(),
-        callbacks=[listener.append for listener in listeners], aging=AGING, grace=1.0, lease=15.0,
+        url=MEMORY, work=True, handlers=handlers, lanes={"coroutine": 4}, calls_per_child=1, prepare=never,
+        callbacks=[listener.append for listener in listeners], hooks=AttemptHooks(), aging=AGING, grace=1.0, lease=15.0,
         retention=Retention(DAY, DAY, DAY),
     )  # fmt: skip
 

@@ -14,7 +14,8 @@ from tests.execution.process_handlers import compute_with_a_family
 from tests.whole.programs.telling import say
 
 
-async def main(path: str, folder: str, amount: str) -> None:
+async def main() -> None:
+    path, folder, amount = sys.argv[1:]
     app = TaskSystem(f"sqlite:///{path}", settings=Settings(max_cpu_workers=int(amount)))
     work = app.register_handler("work", compute_with_a_family, mode=ExecutionMode.PROCESS)
     async with app.running():
@@ -25,4 +26,4 @@ async def main(path: str, folder: str, amount: str) -> None:
 
 
 if __name__ == "__main__":
-    trio.run(main, *sys.argv[1:])
+    trio.run(main)
