@@ -73,12 +73,14 @@ class ChildProcess:
     async def receive(self) -> list[Any] | None:
         """The next message, or None: it has died, or closed its lines."""
         while not self._received:
+            if self.gone.is_set():
+                return None
             try:
-                if self.gone.is_set() or not self._read():
+                await trio.lowlevel.wait_readable(self._work)
+                if not self._read():
                     return None
-            except BlockingIOError:
-                with suppress(trio.ClosedResourceError):  # it is buried; its last words may have been read meanwhile
-                    await trio.lowlevel.wait_readable(self._work)
+            except (BlockingIOError, trio.ClosedResourceError):
+                pass  # it is buried; its last words were read meanwhile
         return self._received.popleft()
 
     def _read(self) -> bool:

@@ -104,11 +104,9 @@ class Pool:
 
     def give_back(self, child: ChildProcess) -> None:
         """Its call is over, whatever became of it."""
-        if not child.is_alive:
-            return
         if self._is_worn_out(child):
             self._retire(child)
-        else:
+        elif not child.gone.is_set():
             self._offer(child)
 
     def _is_worn_out(self, child: ChildProcess) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -93,15 +94,21 @@ class ProcessCall:
             return None, pack_refusal(error)
 
     def _result(self, child: ChildProcess, answer: list[Any] | None) -> str:
-        attempt = self._attempt
-        now = moment(attempt.surroundings.wall())
         match answer:
             case ["returned", str(result)]:
                 return result
             case ["raised", data]:
-                raise Failed(unpack_raised(data, attempt.task.attempt, now))
+                raise Failed(unpack_raised(data, self._attempt.task.attempt, self._now()))
+        raise Failed(self._death_of(child))
+
+    def _death_of(self, child: ChildProcess) -> Raised:
+        """It failed its attempt like an error, which the policy may retry: a crash is what takes a whole node along."""
+        attempt = self._attempt
         if attempt.stopping is StopReason.SHUTDOWN:
             attempt.context.interrupted = True  # whatever stops the service may have killed it too: nothing is charged
         error = ProcessDied(f"the process that ran it {child.end}")
         logger.warning("%r: %s", attempt, error, extra=attempt.task.names)
-        raise Failed(Raised(error, ErrorInfo("ProcessDied", str(error), "", attempt.task.attempt, now)))
+        return Raised(error, ErrorInfo("ProcessDied", str(error), "", attempt.task.attempt, self._now()))
+
+    def _now(self) -> datetime:
+        return moment(self._attempt.surroundings.wall())
