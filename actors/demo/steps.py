@@ -14,9 +14,8 @@ from pathlib import Path
 import trio
 
 from actors import ExecutionMode, RetryPolicy, TaskContext, TaskSystem
-from actors.demo.analyse import analyse
+from actors.demo.analysis import analyse_document
 from actors.demo.artifacts import read, save
-from actors.demo.document import load
 from actors.demo.errors import DocumentError
 from actors.demo.execute import Target, execute, open_client
 from actors.demo.generate import generate
@@ -34,14 +33,6 @@ Counts = dict[str, int]
 _SLICES_AT_ONCE = 8
 PATIENCE = RetryPolicy(max_retries=6, base_delay=0.25, max_delay=5.0, retry_on=(Exception,))
 _NO_USE = RetryPolicy(max_retries=2, base_delay=0.25, never_on=(DocumentError,))  # a bad document stays bad
-
-
-def analyse_document(ctx: TaskContext, document: str, folder: str) -> Counts:
-    """Read *document*; leave `analysis.json` in *folder*."""
-    ctx.progress(0.1, "reading")
-    contract = analyse(load(Path(document)))
-    save(Path(folder) / "analysis.json", contract)
-    return {"operations": len(contract.operations), "faults": len(contract.faults)}
 
 
 def generate_cases(ctx: TaskContext, folder: str, seed: int) -> Counts:
@@ -95,9 +86,9 @@ def declare(app: TaskSystem, url_of: Callable[[str], str], *, timeout: float) ->
         url_of: gives the server to test for the name of a document's folder.
         timeout: seconds for all requests of one operation; a server that stalls longer is asked again.
     """
-    thread = ExecutionMode.THREAD
+    thread, process = ExecutionMode.THREAD, ExecutionMode.PROCESS
     app.resource(CLIENT, open_client)
-    app.register_handler(ANALYSIS, analyse_document, mode=thread, timeout=60, retry=_NO_USE)
+    app.register_handler(ANALYSIS, analyse_document, mode=process, timeout=60, retry=_NO_USE)
     app.register_handler(GENERATION, generate_cases, mode=thread, timeout=120, retry=_NO_USE)
 
     async def run(ctx: TaskContext, folder: str, operation: int) -> Counts:
