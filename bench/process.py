@@ -8,6 +8,7 @@ asyncio or a thread: its future is waited for by blocking, which spares it a way
 
 from __future__ import annotations
 
+import importlib
 import statistics
 import time
 from collections.abc import Awaitable, Callable
@@ -31,6 +32,7 @@ from bench.goals import Goal
 ROUNDS = 10
 EACH = 500
 WARM_UP = 50
+TASK_ID = "01a200fb-9be6-7158-a678-ce68c91507a2"
 GOALS = {"round_trip_us": Goal(at_most=1.0, of="best_peer_us")}
 
 RoundTrip = Callable[[int], Awaitable[object]]
@@ -81,7 +83,7 @@ def ours(handler: Handler, pool: Pool) -> RoundTrip:
 
     async def trip(number: int) -> int:
         task = Claimed(
-            1, "01a200fb-9be6-7158-a678-ce68c91507a2", "double", "process", "process", 5, f'{{"number":{number}}}', None,
+            1, TASK_ID, "double", "process", "process", 5, f'{{"number":{number}}}', None,
             0.0, 0.0, 0.0, 1, 0, 0, 0, 3, None, None, "pending", 0,
         )  # fmt: skip
         outcome = await Attempt(task, handler, limiter, surroundings).run()
@@ -106,13 +108,14 @@ def executors(executor: ProcessPoolExecutor) -> RoundTrip:
 
 
 def peers() -> dict[str, RoundTrip]:
-    """trio-parallel, if it is installed."""
+    """trio-parallel, if it is installed: extra `bench`."""
     try:
-        import trio_parallel
+        trio_parallel: Any = importlib.import_module("trio_parallel")
     except ModuleNotFoundError:
         return {}
 
     async def trip(number: int) -> object:
-        return await trio_parallel.run_sync(double, number)
+        found: object = await trio_parallel.run_sync(double, number)
+        return found
 
     return {"trio_parallel_us": trip}

@@ -12,7 +12,9 @@ from actors.machine import cpus
 
 VARIABLES = {
     "DATABASE_URL": ("sqlite:///x.db", "database_url", "sqlite:///x.db"),
+    "TASK_MAX_CPU_WORKERS": ("3", "max_cpu_workers", 3),
     "TASK_MAX_IO_WORKERS": ("6", "max_io_workers", 6),
+    "TASK_MAX_TASKS_PER_CHILD": ("9", "max_tasks_per_child", 9),
     "TASK_MAX_COROUTINES": ("7", "max_coroutines", 7),
     "TASK_LANES": (" reports=2, mail = 10 ", "lanes", {"reports": 2, "mail": 10}),
     "TASK_DEFAULT_TIMEOUT": ("12.5", "default_timeout", 12.5),
@@ -27,6 +29,8 @@ VARIABLES = {
     "TASK_AGING_SECONDS": ("0", "aging_seconds", 0.0),
 }
 REFUSED = [
+    ("TASK_MAX_CPU_WORKERS", "0", "TASK_MAX_CPU_WORKERS is 0; it should be a whole number from 1 on"),
+    ("TASK_MAX_TASKS_PER_CHILD", "0", "TASK_MAX_TASKS_PER_CHILD is 0; it should be a whole number from 1 on"),
     ("TASK_MAX_IO_WORKERS", "0", "TASK_MAX_IO_WORKERS is 0; it should be a whole number from 1 on"),
     ("TASK_MAX_IO_WORKERS", "many", "TASK_MAX_IO_WORKERS is 'many'; it should be a whole number, such as 8"),
     ("TASK_MAX_COROUTINES", "1.5", "TASK_MAX_COROUTINES is '1.5'; it should be a whole number, such as 1000"),
@@ -86,5 +90,6 @@ def test_no_time_limit_is_none_or_infinite(text: str) -> None:
     assert Settings.from_environment({"TASK_DEFAULT_TIMEOUT": text}).default_timeout in (None, math.inf)
 
 
-def test_the_thread_lane_has_four_slots_a_cpu_and_at_most_32() -> None:
+def test_the_thread_lane_has_four_slots_a_cpu_and_the_process_lane_one_and_at_most_32() -> None:
     assert Settings().max_io_workers == min(32, 4 * cpus())
+    assert Settings().max_cpu_workers == min(32, cpus())
