@@ -110,9 +110,8 @@ def _prepare(line: Line) -> Mapping[str, Callee]:
     for name, level in given["levels"].items():
         logging.getLogger(name).setLevel(level)
         logging.getLogger(name).addHandler(forward)
-    logging.getLogger(
-        "actors"
-    ).propagate = False  # whatever users' modules configure, what handlers say goes to the node
+    # Whatever users' modules make of the root logger, what handlers say goes to the node, and goes there once.
+    logging.getLogger("actors").propagate = False
     given_up = threading.Timer(PATIENCE, _give_up, [line])
     given_up.daemon = True
     given_up.start()
