@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Dialect, Engine, Table, create_engine, event, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -13,6 +13,16 @@ from sqlalchemy.pool import StaticPool
 
 from ..core.errors import InvalidOption
 from .prepared import cursor_of
+
+CONNECTED_WITHIN: Final = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""Of libpq, in seconds but for the last: a server whose machine is gone is noticed within about ten of them, instead of
+the quarter of an hour that systems leave TCP. The URL may say otherwise."""
 
 
 def parse(url: str) -> URL:
@@ -76,7 +86,7 @@ def make_engine(url: str, *, read_only: bool = False, busy_seconds: float = 5.0)
     """
     parsed = parse(url)
     if parsed.get_backend_name() == "postgresql":
-        return postgresql_engine(parsed)
+        return postgresql_engine(parsed, read_only=read_only)
     if in_memory(parsed):
         engine = create_engine(parsed, poolclass=StaticPool, connect_args={"check_same_thread": False})
     else:
@@ -86,14 +96,24 @@ def make_engine(url: str, *, read_only: bool = False, busy_seconds: float = 5.0)
     return engine
 
 
-def postgresql_engine(url: URL) -> Engine:
-    """An engine with a connection for the writer and one for the reader.
+def postgresql_engine(url: URL, *, read_only: bool = False) -> Engine:
+    """An engine for a connection or two, whatever isolation the server has as its default.
 
     Raises:
         InvalidOption: the driver is not installed.
     """
+    settings = {name: value for name, value in CONNECTED_WITHIN.items() if name not in url.query}
     try:
-        return create_engine(url, pool_size=2, max_overflow=0, pool_pre_ping=True)
+        return create_engine(
+            url,
+            pool_size=2,
+            max_overflow=0,
+            pool_pre_ping=True,
+            use_native_hstore=False,  # it would ask the server for a type that no table has
+            connect_args={"fallback_application_name": "actors", **settings},
+            isolation_level="REPEATABLE READ" if read_only else "READ COMMITTED",
+            execution_options={"postgresql_readonly": read_only},
+        )
     except ImportError:
         raise InvalidOption(
             "PostgreSQL needs its driver beside SQLite's: pip install 'trio-actors[postgres]'"

@@ -1,11 +1,12 @@
-"""What a database error means: pass on, or wait and try again."""
+"""What a database error means: pass on, or wait and try again; and what a server's refusal says to people."""
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from typing import Final
 
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
 
 _SQLITE_PASSING: Final = {
     sqlite3.SQLITE_BUSY: "another process holds the write lock",
@@ -27,19 +28,42 @@ _POSTGRES_PASSING: Final = {
     "57P03": "the server is starting",
 }
 
+_NEVER: Final = re.compile(
+    r"(password authentication failed|no password supplied|(database|role) \".*\" does not exist|no pg_hba\.conf entry"
+    r"|failed to resolve host|permission denied).*"
+)
+
 
 def passing(error: BaseException) -> str | None:
     """Why *error* may pass by itself, in words; None for one that will come again."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, sqlite3.Error):
         return _SQLITE_PASSING.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF)
-    if state := getattr(cause, "sqlstate", None):
-        return _POSTGRES_PASSING.get(state)
-    lost = isinstance(error, DBAPIError) and error.connection_invalidated
-    return "the connection was lost" if lost else None
+    state = getattr(cause, "sqlstate", None)
+    if state in _POSTGRES_PASSING:
+        return _POSTGRES_PASSING[state]
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return "the connection was lost"
+    # What comes from a server has a state; without one there was no answer, as while it restarts.
+    return "the server cannot be reached" if state is None and isinstance(error, OperationalError) else None
 
 
 def of_the_data(error: BaseException) -> bool:
     """Whether *error* blames a value that no repetition will make this database take: half a character, a number that
     is too large, a text that is too long or holds a NUL."""
     return isinstance(error, DataError | IntegrityError | UnicodeError | OverflowError)
+
+
+def refusal(error: BaseException) -> str | None:
+    """What a server said that lets nobody in, for as long as nobody changes something; None if it did not say so."""
+    if not isinstance(error, OperationalError) or isinstance(error.orig, sqlite3.Error):
+        return None
+    said = str(error.orig).strip().splitlines()[-1]
+    found = _NEVER.search(said)
+    return None if found is None else said[found.start() :]
+
+
+def first_line(error: BaseException) -> str:
+    """What a database's driver said, in one line, without what SQLAlchemy adds."""
+    said = str(error.orig if isinstance(error, DBAPIError) and error.orig is not None else error)
+    return said.strip().partition("\n")[0]

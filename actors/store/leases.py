@@ -1,46 +1,26 @@
-"""Nodes: who they are, until when their tasks are theirs, and what becomes of the tasks of a dead one."""
+"""What nodes run, what becomes of it when they die, and what they give back."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import attrs
-from sqlalchemy import Connection, bindparam, case, delete, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, func, literal_column, select, update
 
 from ..core.crash import Verdict, after_crash
 from ..core.lifecycle import Transition, target
-from ..core.node import NodeInfo
 from ..core.outcome import AttemptOutcome
 from ..core.priority import rank
 from ..core.stored import error_text
 from ..core.task import ErrorInfo, TaskStatus, moment
-from .engine import insert_or_replace
 from .prepared import Prepared, Row
 from .rollups import Tally
-from .schema import node as nodes
 from .schema import ranked, running, task
 from .tasks import keep_attempts
 
 _to_be_cancelled = task.c.cancel_requested == literal_column("1")
-
-_COLUMNS = ("node", "started_at", "heartbeat_at", "lease_until", "working", "snapshot")
-
-_register = Prepared(
-    lambda dialect: insert_or_replace(nodes, _COLUMNS[1:], dialect).values(
-        {name: bindparam(name) for name in _COLUMNS}
-    ),
-    _COLUMNS,
-)
-_renew = Prepared(
-    lambda _: (
-        update(nodes)
-        .where(nodes.c.node == bindparam("this"))
-        .values(heartbeat_at=bindparam("now"), lease_until=bindparam("until"), snapshot=bindparam("json"))
-    ),
-    ("this", "now", "until", "json"),
-)
 
 
 class _Left(NamedTuple):
@@ -59,15 +39,17 @@ class _Left(NamedTuple):
     cancel_requested: int
 
 
-_left = Prepared(
-    lambda _: (
-        select(*(task.c[name] for name in _Left._fields))
-        .where(running)
-        .order_by(task.c.node, task.c.seq)  # as the index of running tasks has them: by seq alone is a walk of all rows
-        .with_for_update()
-    ),
-    (),
-)
+_mine = task.c.node == bindparam("whose")
+
+
+def _running(*which: ColumnElement[bool]) -> Select[Any]:
+    columns = select(*(task.c[name] for name in _Left._fields)).where(running, *which)
+    # As the index of running tasks has them: by seq alone is a walk of all rows.
+    return columns.order_by(task.c.node, task.c.seq).with_for_update()
+
+
+_left = Prepared(lambda _: _running(), ())
+_left_by = Prepared(lambda _: _running(_mine), ("whose",))
 _recover = Prepared(
     lambda _: (
         update(task)
@@ -113,69 +95,44 @@ class Recovered:
     error: ErrorInfo | None
 
 
-def register(connection: Connection, node: str, now: float, lease_until: float, *, working: bool) -> None:
-    """Make this node known."""
-    _register.run_many(connection, [(node, now, now, lease_until, int(working), None)])
-
-
-def renew(connection: Connection, node: str, now: float, lease_until: float, snapshot: str | None) -> bool:
-    """Prolong the leases of all that this node runs, in one row; False if the node's row is gone."""
-    return _renew.run_many(connection, [(node, now, lease_until, snapshot)]) == 1
-
-
-def leave(connection: Connection, node: str) -> None:
-    """Forget this node."""
-    connection.execute(delete(nodes).where(nodes.c.node == node))
-
-
-def forget_others(connection: Connection, node: str) -> None:
-    """Forget every working node but this one; for a database that has one at a time, whose lock this one holds."""
-    connection.execute(delete(nodes).where(nodes.c.node != node, nodes.c.working == 1))
-
-
-def known(connection: Connection, now: float) -> list[NodeInfo]:
-    """The nodes that have a row, the longest running first, as they stand at *now* (epoch seconds)."""
-    found = connection.execute(select(nodes).order_by(nodes.c.started_at, nodes.c.node))
-    return [
-        NodeInfo.of(
-            row.node,
-            row.started_at,
-            row.heartbeat_at,
-            row.lease_until,
-            row.snapshot,
-            working=bool(row.working),
-            now=now,
-        )
-        for row in found
-    ]
-
-
 def recover(
-    connection: Connection, started: Collection[tuple[int, int]], now: float, aging: float, tally: Tally
+    connection: Connection,
+    started: Collection[tuple[int, int]] | None,
+    now: float,
+    aging: float,
+    tally: Tally,
+    node: str | None = None,
 ) -> list[Recovered]:
-    """Take back every RUNNING task of nodes that are dead; the caller knows that they all are.
+    """Take back every RUNNING task of dead nodes.
 
     Args:
-        started: (seq, attempt) of the handlers that ran when the node died.
+        started: (seq, attempt) of the handlers that ran when the node died; None: nobody knows, and all may have.
         now: epoch seconds.
         aging: seconds of waiting that one step of priority is worth.
+        node: whose tasks; None: of whatever node, since the caller knows that they are all dead.
     """
-    rows = [_Left(*row) for row in _left.fetch(connection)]
-    ran = {(row.seq, row.attempt) for row in rows} & set(started)
+    found = _left.fetch(connection) if node is None else _left_by.fetch(connection, (node,))
+    rows = [_Left(*row) for row in found]
+    running_there = {(row.seq, row.attempt) for row in rows}
+    ran = running_there if started is None else running_there & set(started)
     at_work = Counter(row.node for row in rows)
     fates = [_fate(row, (row.seq, row.attempt) in ran, at_work[row.node] - 1, now) for row in rows]
     _recover.run_many(connection, [_new_values(fate, now, aging) for fate in fates])
     keep_attempts(connection, [_attempt_row(fate, now) for fate in fates])
+    _count(fates, tally)
+    return [
+        Recovered(fate.row.seq, fate.row.task_id, fate.row.task_type, fate.row.attempt, fate.status, fate.error)
+        for fate in fates
+    ]
+
+
+def _count(fates: Sequence[_Fate], tally: Tally) -> None:
     for fate in fates:
         status = fate.status.value
         tally.moved(fate.row.task_type, "running", status)
         tally.happened(fate.row.task_type, "recovered" if fate.status is TaskStatus.PENDING else status)
         if fate.error is not None:
             tally.erred(fate.row.task_type, fate.error.type)
-    return [
-        Recovered(fate.row.seq, fate.row.task_id, fate.row.task_type, fate.row.attempt, fate.status, fate.error)
-        for fate in fates
-    ]
 
 
 @attrs.frozen

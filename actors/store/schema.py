@@ -32,7 +32,7 @@ from ..core.retention import LARGE_BYTES
 from ..core.task import ENDED, WAITING, TaskStatus
 from .engine import take_turns
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Of the tables below; a test compares it, and them, with what the migrations make."""
 PREFIX: Final = "actors_"
 TURN: Final = 0x6163746F72  # any number that nobody else is likely to lock
@@ -178,6 +178,7 @@ node = Table(
     Column("lease_until", Double, nullable=False),
     Column("working", SmallInteger, nullable=False),
     Column("snapshot", Text),
+    Column("lock_key", BigInteger),  # of the advisory lock that its session holds; NULL: by the lease alone it is known
 )
 
 version = Table(  # Alembic's own, to the letter: who migrates and who only looks read the same row

@@ -13,6 +13,8 @@ from ..core.identity import uuid7
 
 LOOK_EVERY: Final = 300.0
 """Seconds until the database is asked for due tasks and cancels though no hint came: the price of a lost hint."""
+FALLING_BACK: Final = 0.1
+"""The part of its pace that wall time gives up while it is ahead of a database server's clock."""
 VIRTUAL_LOOK_EVERY: Final = 86_400.0
 """The same in virtual time: each look is a step of the clock, and no other process can have written."""
 
@@ -26,14 +28,16 @@ class Clock:
 
     Args:
         read: the wall clock, epoch seconds; None derives wall time from trio's clock alone, for virtual time.
+        falling_back: the part of its pace, from 0 to 1, that is given up while it is ahead of *read*, until it is not.
 
     Attributes:
         virtual: whether wall time is trio's, so that whoever moves that clock moves the rows' time too.
         look_every: seconds until the database is looked at though no hint came.
     """
 
-    def __init__(self, read: Callable[[], float] | None = time.time) -> None:
+    def __init__(self, read: Callable[[], float] | None = time.time, falling_back: float = 0.0) -> None:
         self._read = read
+        self._pace = 1.0 - falling_back
         self.virtual = read is None
         self.look_every = VIRTUAL_LOOK_EVERY if self.virtual else LOOK_EVERY
         self._trio = trio.lowlevel.current_clock()
@@ -45,16 +49,38 @@ class Clock:
         """Epoch seconds, for rows."""
         now = self._trio.current_time()
         wall, then = self._then
-        expected = wall + (now - then)
         if self._read is None:
-            return expected
-        wall = max(expected, self._read())
+            return wall + (now - then)
+        wall = max(wall + self._pace * (now - then), self._read())
         self._then = (wall, now)
         return wall
 
     def until(self, epoch_seconds: float) -> float:
         """The moment on trio's clock at which the wall will show *epoch_seconds*."""
         return trio.current_time() + max(0.0, epoch_seconds - self.wall())
+
+
+class ServerTime:
+    """The clock of a database server, which is that of all its nodes, however wrong their machines' clocks are.
+
+    It is told by this machine's monotonic clock since the last look at the server's. A look counts the way back of the
+    answer as nothing: so it is behind by that time, and never ahead.
+
+    Args:
+        monotonic: seconds.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._ahead = 0.0
+
+    def look(self, server: float) -> None:
+        """The server has just said that it is *server*, epoch seconds. To be called again and again: clocks drift."""
+        self._ahead = server - self._monotonic()
+
+    def read(self) -> float:
+        """Epoch seconds, for any thread. Looks differ, so that it may step back a little, which `Clock` does not."""
+        return self._monotonic() + self._ahead
 
 
 class Chance:

@@ -9,14 +9,16 @@ from typing import Final
 
 import trio
 
-from ..store import leases
+from ..store import nodes
 from ..store.connection import Connection
 from ..store.outside import data_version
+from .running import ignore
 
 logger = logging.getLogger("actors.system")
 
 BEAT_SECONDS: Final = 2.0
 LOOK_SECONDS: Final = 0.05
+POLL_SECONDS: Final = 0.5
 JUMP_SECONDS: Final = 1.0
 
 
@@ -28,13 +30,27 @@ class Heart:
 
     Args:
         describe: makes the snapshot, JSON text; called in the event loop.
+        every: seconds from one beat to the next, at most.
+
+    Attributes:
+        missed: called in the event loop when the node's row is gone, and with it the leases; a node that only submits
+            has none.
     """
 
-    def __init__(self, node: str, lease_seconds: float, wall: Callable[[], float], describe: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        node: str,
+        lease_seconds: float,
+        wall: Callable[[], float],
+        describe: Callable[[], str],
+        every: float = BEAT_SECONDS,
+    ) -> None:
         self._node = node
         self._lease = lease_seconds
         self._wall = wall
         self._describe = describe
+        self._every = min(every, lease_seconds / 3)
+        self.missed: Callable[[], object] = ignore
         self._token = trio.lowlevel.current_trio_token()
         self.snapshot: str | None = None
         self.beat_at = 0.0
@@ -51,10 +67,25 @@ class Heart:
         """Renew; seconds until the next time."""
         now = self._wall()
         with connection.begin():
-            leases.renew(connection, self._node, now, now + self._lease, self.snapshot)
+            there = nodes.renew(connection, self._node, now, now + self._lease, self.snapshot)
         self.beat_at = now
         self._token.run_sync_soon(self.look, idempotent=True)
-        return min(BEAT_SECONDS, self._lease / 3)
+        if not there:
+            self._token.run_sync_soon(self.missed, idempotent=True)
+        return self._every
+
+
+class Poll:
+    """Has the database looked at twice a second, where nothing tells that another process has written."""
+
+    def __init__(self, look: Callable[[], object]) -> None:
+        self._look = look
+        self._token = trio.lowlevel.current_trio_token()
+
+    def tick(self, _: Connection) -> float:
+        """Have it looked at; seconds until the next time."""
+        self._token.run_sync_soon(self._look, idempotent=True)
+        return POLL_SECONDS
 
 
 class LookOut:

@@ -61,7 +61,12 @@ class LookOutside:
     """Another process has written to the database."""
 
 
-StorageMessage: TypeAlias = Write | Claim | Withdraw | Read | LookUp | LookAgain | LookOutside
+@attrs.frozen
+class LookAtLeases:
+    """This node's row is gone: others have taken it for dead, and its tasks over."""
+
+
+StorageMessage: TypeAlias = Write | Claim | Withdraw | Read | LookUp | LookAgain | LookOutside | LookAtLeases
 
 
 @attrs.frozen

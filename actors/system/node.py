@@ -19,7 +19,7 @@ from ..core.request import NewTask, Receipt, TaskRequest
 from ..core.stored import plain_text
 from ..core.task import Attempt, Order, Task
 from ..kernel import ChildSnapshot, Handle, Tree
-from ..store import leases, pages, views
+from ..store import nodes, pages, views
 from ..store.outlook import Outlook, outlook
 from .batch import Batch
 from .clock import Chance, Clock
@@ -169,7 +169,7 @@ class Node:
     async def nodes(self) -> list[NodeInfo]:
         """The nodes of the database; this one as it is now."""
         now = self.clock.wall()
-        found = await self._door.read(lambda connection: leases.known(connection, now))
+        found = await self._door.read(lambda connection: nodes.known(connection, now))
         return [self._as_it_is(node) if node.name == self.name else node for node in found]
 
     def _as_it_is(self, node: NodeInfo) -> NodeInfo:

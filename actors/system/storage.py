@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
@@ -12,7 +12,6 @@ import attrs
 
 from ..core.errors import NotRunning, StorageUnavailable
 from ..kernel import Actor, Handle
-from ..store import leases, steer
 from ..store.connection import Connection
 from ..store.faults import of_the_data
 from .clock import Clock
@@ -21,6 +20,7 @@ from .messages import (
     CancelRunning,
     Claim,
     LookAgain,
+    LookAtLeases,
     LookForWork,
     LookOutside,
     LookUp,
@@ -30,10 +30,11 @@ from .messages import (
     TimeoutMessage,
     Withdraw,
 )
-from .parking import Chances, Parking
+from .parking import NONE, Chances, Parking
 from .patience import PATIENCE, Patience
 from .running import Running
-from .transaction import Transaction, Write, run
+from .server import Server
+from .transaction import SHARD, Transaction, Write, give_back, outside, run
 from .waiters import Waiters
 from .watches import Watches
 
@@ -60,6 +61,7 @@ class Storage(Actor[StorageMessage]):
 
     Args:
         working: whether this node claims tasks.
+        server: its place among the nodes of a server; None: it works alone.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Storage(Actor[StorageMessage]):
         watches: Watches,
         *,
         working: bool,
+        server: Server | None = None,
         patience: float = PATIENCE,
     ) -> None:
         self._database = database
@@ -85,10 +88,12 @@ class Storage(Actor[StorageMessage]):
         self._waiters = waiters
         self._watches = watches
         self._working = working
+        self._server = server
         self._patience = Patience(running, patience)
         self._parking = Parking()
         self._resumed = False  # what is paused has changed, so that there may be more to claim
         self._outside = False  # another process has written, and that was not looked at
+        self._lost = False  # others have taken this node for dead
 
     async def started(self) -> None:
         """Give back what an earlier life of this actor claimed, but did not live to hand out."""
@@ -117,11 +122,15 @@ class Storage(Actor[StorageMessage]):
                     pass  # every batch does
                 case LookOutside():
                     self._outside = True
+                case LookAtLeases():
+                    self._lost = True
                 case Withdraw():
                     self._parking.withdraw()
                     message.answer(None)
+        if self._lost:
+            await self._if_possible(self._rejoin)
         if self._outside:
-            await self._look_outside_if_possible()
+            await self._if_possible(self._look_outside)
         if writes or self._parking.chances(()):
             await self._store(writes)
         if self._resumed or (self._parking.suspect_waits and self._running.idle):
@@ -191,14 +200,22 @@ class Storage(Actor[StorageMessage]):
     def _operation(
         self, writes: Sequence[Write], chances: Chances
     ) -> Callable[[Connection], tuple[Transaction, list[Any]]]:
-        now, idle = self._clock.wall(), self._running.idle
+        begin, idle = self._begin(), self._running.idle
+        server = self._server if chances else None
 
         def operation(connection: Connection) -> tuple[Transaction, list[Any]]:
-            transaction = Transaction(connection, self._node, now, self._aging)
-            transaction.express = chances.express
-            return transaction, run(transaction, writes, chances.rooms, idle=idle)
+            transaction = begin(connection)
+            transaction.lost = server is not None and not server.present(connection)
+            given = NONE if transaction.lost else chances
+            transaction.express = given.express
+            return transaction, run(transaction, writes, given.rooms, idle=idle)
 
         return operation
+
+    def _begin(self) -> Callable[[Connection], Transaction]:
+        """What makes a transaction of now."""
+        shard = SHARD if self._server is None else self._server.shard
+        return partial(Transaction, node=self._node, now=self._clock.wall(), aging=self._aging, shard=shard)
 
     def _committed(
         self, transaction: Transaction, writes: Sequence[Write], answers: list[Any], chances: Chances
@@ -209,7 +226,9 @@ class Storage(Actor[StorageMessage]):
         self._waiters.committed(transaction)
         for write, answer in zip(writes, answers, strict=True):
             write.answer(answer)
-        if chances:
+        if transaction.lost:
+            self._lost = True
+        elif chances:
             self._running.take(transaction.claimed)
             self._parking.tried(chances, transaction)
         if transaction.paused is not None:
@@ -230,35 +249,35 @@ class Storage(Actor[StorageMessage]):
     async def _give_back_orphans(self) -> None:
         """Give back what is leased to this node in the database, and was never handed out."""
         held = frozenset(self._running.leased.items())
-        await self._database.write(partial(_give_back, self._node, self._clock.wall(), self._aging, held))
+        await self._database.write(partial(give_back, self._begin(), held))
         self._patience.unsure = False
         self._parking.stir()
         self._waiters.look_at_all()
         self._peers.scheduler.hint(LookForWork())  # it may have stored what comes due later
 
-    async def _look_outside_if_possible(self) -> None:
+    async def _if_possible(self, look: Callable[[], Awaitable[None]]) -> None:
         with suppress(StorageUnavailable):  # nobody asked for it; the next batch looks again
-            await self._patience.have(self._look_outside)
+            await self._patience.have(look)
+
+    async def _rejoin(self) -> None:
+        """Make this node known again, after others took it for dead; end what they have taken over."""
+        if self._server is not None:
+            held = await self._database.write(self._server.rejoin)
+            lost = [pair for pair in self._running.leased.items() if pair not in held]
+            words = "node %s was taken for dead; %d tasks were taken over, and end here: their results are refused"
+            logger.warning(words, self._node, len(lost))
+            self._peers.timeout.hint(CancelRunning(lost))
+        self._lost = False
+        self._parking.stir()
 
     async def _look_outside(self) -> None:
         """See what other processes have written: cancels, ends that are waited for, new work, pauses."""
         self._waiters.look_at_all()
         self._watches.look_at_all()
         if self._working:
-            requested, self._running.paused = await self._database.write(partial(_outside, self._node))
+            requested, self._running.paused = await self._database.write(partial(outside, self._node))
             self._outside = False
             self._parking.stir()
             if requested:
                 self._peers.timeout.hint(CancelRunning(requested))
             self._peers.scheduler.hint(LookForWork())
-
-
-def _give_back(node: str, now: float, aging: float, held: frozenset[tuple[int, int]], connection: Connection) -> None:
-    transaction = Transaction(connection, node, now, aging)
-    orphans = [pair for pair in leases.held_by(connection, node) if pair not in held]
-    leases.give_back(connection, orphans, now, aging, transaction.tally)
-    transaction.tally.store(connection)
-
-
-def _outside(node: str, connection: Connection) -> tuple[list[tuple[int, int]], frozenset[tuple[str, str]]]:
-    return steer.cancels_requested(connection, node), steer.pauses(connection)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -30,14 +29,13 @@ from .asyncio_loop import asyncio_loop
 from .board import Board
 from .clock import Chance
 from .database import ThreadedDatabase
-from .heart import Heart, LookOut
+from .heart import Heart
 from .intake import Intake
 from .lag import LoopWatch
 from .memory import MemoryWatch
 from .messages import (
     Committed,
     Failed,
-    LookOutside,
     LookUp,
     MonitorMessage,
     SchedulerMessage,
@@ -48,7 +46,8 @@ from .messages import (
 from .metrics import Meter
 from .monitor import Monitor
 from .node import Node
-from .opening import Opened, opened, public_url
+from .opened import Opened
+from .opening import Visit, opened, public_url
 from .order import Order
 from .replies import Replies
 from .retry import Retry
@@ -58,6 +57,7 @@ from .shared import CLOSE_WITHIN, Shared
 from .storage import STOPPED, Peers, Storage
 from .subscribers import Subscribers
 from .timeout import Timeout
+from .timers import Timers
 from .transaction import Transaction
 from .waiters import Waiters
 from .watches import Watches
@@ -119,7 +119,7 @@ async def running(plan: Plan) -> AsyncIterator[Node]:
     """
     name, pool = node_name(), _pool(plan)
     async with (
-        opened(plan.url, name, work=plan.work, aging=plan.aging, lease=plan.lease, create=plan.create) as database,
+        opened(Visit(plan.url, name, plan.work, plan.aging, plan.lease, plan.create)) as database,
         asyncio_loop(plan.handlers.values() if plan.work else ()) as loop,
         pool.running(),
     ):
@@ -157,7 +157,7 @@ class _Parts:
         self.subscribers = Subscribers(plan.callbacks)
         self.board = Board(self.clock.wall)
         self.meter = Meter(trio.current_time())
-        self.heart = Heart(name, plan.lease, time.time, lambda: self.node.description())
+        self.heart = Heart(name, plan.lease, opened.time, lambda: self.node.description(), opened.beat_seconds)
         self.shared = Shared(plan.resources)
         self._memory = self._memory_watch(plan.memory_limit)
         self._surroundings = Surroundings(
@@ -213,10 +213,9 @@ class _Parts:
         if self._opened.recovery is not None and self._opened.recovery.recovered:
             self._tell(self._opened.recovery)
         if isinstance(self._opened.database, ThreadedDatabase):
-            look = self.storage.handle
-            self._opened.database.every(LookOut(lambda: look.hint(LookOutside())).tick)
             self.heart.look()
-            self._opened.database.every(self.heart.tick)
+            for tick in Timers(self._name, self._plan.work, self.heart, self._opened.server, self.storage.handle):
+                self._opened.database.every(tick)
             if self._plan.work:
                 self._opened.database.every(LoopWatch(self._surroundings.asyncio).tick)
 
@@ -255,7 +254,7 @@ class _Parts:
         peers = Peers(self._tell, self.timeout.handle, self.scheduler.handle)
         return Storage(
             self._opened.database, self._name, self.clock, self._plan.aging, self.running, peers, self._waiters,
-            self._watches, working=self._plan.work,
+            self._watches, working=self._plan.work, server=self._opened.server,
         )  # fmt: skip
 
     def _monitor(self) -> Monitor:

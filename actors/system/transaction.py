@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Sequence
-from typing import Any, ClassVar, Self
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, ClassVar, Final, Self
 
 from ..core.outcome import Change
 from ..core.priority import rank
 from ..core.request import Claimed, NewTask, Receipt
 from ..kernel import Ask
-from ..store import claim
+from ..store import claim, leases, steer
 from ..store.connection import Connection
 from ..store.leases import Recovered
 from ..store.revive import Revived
@@ -19,36 +19,43 @@ from ..store.settle import Settled
 from ..store.steer import Cancelled, Expired
 from .board import Word
 
-SHARD = ""
-"""Whose counter rows a transaction adds to. On one SQLite file writers take turns anyway: one set serves all."""
+SHARD: Final = ""
+"""The counter rows of an SQLite file: its writers take turns anyway, so that one set serves all."""
 
 
 class Transaction:
     """What one transaction works with, and what it has done; told to the Monitor after the commit.
 
+    Args:
+        shard: whose counter rows it adds to.
+
     Attributes:
         express: lanes whose new tasks start at once: there is room for them all, and nothing goes before them.
         now: epoch seconds.
         aging: seconds of waiting that one step of priority is worth.
+        lost: this node's row was gone, so that nothing was claimed.
+        buried: the dead nodes whose tasks were taken over, and how many those were.
         rewritten: tasks that had ended are not what they were: revived, removed, or without their result.
     """
 
-    def __init__(self, connection: Connection, node: str, now: float, aging: float) -> None:
+    def __init__(self, connection: Connection, node: str, now: float, aging: float, shard: str = SHARD) -> None:
         self.connection = connection
         self.node = node
         self.now = now
         self.express: frozenset[str] = frozenset()
         self.aging = aging
-        self.tally = Tally(SHARD, now)
+        self.tally = Tally(shard, now)
         self.submitted: list[tuple[NewTask, Receipt]] = []
         self.claimed: list[Claimed] = []
         self.settled: list[tuple[Change, Settled]] = []
         self.cancelled: list[Cancelled] = []
         self.expired: list[Expired] = []
         self.recovered: list[Recovered] = []
+        self.buried: dict[str, int] = {}
         self.revived: list[Revived] = []
         self.progress: list[Word] = []
         self.rewritten = False
+        self.lost = False
         self.alone_waits = False
         self.paused: frozenset[tuple[str, str]] | None = None
 
@@ -104,3 +111,18 @@ def run(transaction: Transaction, writes: Sequence[Write], rooms: Sequence[claim
         transaction.alone_waits = claimed.alone_waits
     transaction.tally.store(transaction.connection)
     return answers
+
+
+def give_back(
+    begin: Callable[[Connection], Transaction], held: frozenset[tuple[int, int]], connection: Connection
+) -> None:
+    """Return what is leased to this node and not among *held*, (seq, attempt)."""
+    transaction = begin(connection)
+    orphans = [pair for pair in leases.held_by(connection, transaction.node) if pair not in held]
+    leases.give_back(connection, orphans, transaction.now, transaction.aging, transaction.tally)
+    transaction.tally.store(connection)
+
+
+def outside(node: str, connection: Connection) -> tuple[list[tuple[int, int]], frozenset[tuple[str, str]]]:
+    """What other processes may have written: (seq, attempt) of *node*'s tasks that are to be cancelled; the pauses."""
+    return steer.cancels_requested(connection, node), steer.pauses(connection)

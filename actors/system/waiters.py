@@ -108,6 +108,10 @@ class Waiters:
         for expired in transaction.expired:
             text = error_text(expired.error)
             self._end(Ended(expired.task_id, expired.task_type, "timeout", expired.attempt, None, text))
+        for found in transaction.recovered:
+            if found.status.ended:
+                error = None if found.error is None else error_text(found.error)
+                self._end(Ended(found.task_id, found.task_type, found.status.value, found.attempt, None, error))
         if transaction.rewritten:
             self._recent.clear()
 

@@ -11,9 +11,10 @@ from ..core.lifecycle import Transition
 from ..core.outcome import Change, without_outcome
 from ..core.request import NewTask, Receipt
 from ..core.task import TaskStatus
-from ..store import claim, cleanup, revive, rollups, settle, steer, tasks
+from ..store import claim, cleanup, leases, nodes, revive, rollups, settle, steer, tasks
 from .board import Word
 from .transaction import Transaction, Write
+from .vigil import Dead
 
 
 @attrs.frozen
@@ -176,6 +177,25 @@ class Promote(Write):
         transaction.expired += steer.expire(transaction.connection, transaction.now, transaction.tally, self.most)
         claim.promote(transaction.connection, transaction.now, transaction.aging, self.most)
         return claim.next_due(transaction.connection)
+
+
+@attrs.frozen
+class TakeOver(Write):
+    """Take back what dead nodes ran; those that another node buries, or that live after all, are left alone."""
+
+    dead: Sequence[Dead]
+
+    def stirs(self) -> Collection[str] | None:
+        return None
+
+    def apply(self, transaction: Transaction) -> None:
+        connection, now, aging = transaction.connection, transaction.now, transaction.aging
+        for one in self.dead:
+            if nodes.bury(connection, one.node, one.heartbeat_at):
+                started = None if one.crashed else ()
+                found = leases.recover(connection, started, now, aging, transaction.tally, one.node)
+                transaction.recovered += found
+                transaction.buried[one.node] = len(found)
 
 
 @attrs.frozen

@@ -5,29 +5,29 @@ import time
 from actors.core.lifecycle import Transition
 from actors.core.request import Claimed
 from actors.core.task import moment
-from actors.store import leases, rollups, views
+from actors.store import leases, nodes, rollups, views
 from actors.store.settle import Settled
 from tests.store.world import World, ids
 
 
 def test_a_node_is_known_from_its_registration_until_it_leaves(world: World) -> None:
-    leases.register(world.connection, "a", 10.0, 25.0, working=True)
-    leases.register(world.connection, "b", 11.0, 25.0, working=False)
-    assert leases.renew(world.connection, "a", 12.0, 27.0, '{"tree": 1}')
-    a, b = leases.known(world.connection, 26.0)
+    nodes.register(world.connection, "a", 10.0, 25.0, working=True)
+    nodes.register(world.connection, "b", 11.0, 25.0, working=False)
+    assert nodes.renew(world.connection, "a", 12.0, 27.0, '{"tree": 1}')
+    a, b = nodes.known(world.connection, 26.0)
     assert (a.name, a.started_at, a.heartbeat_at, a.lease_until) == ("a", moment(10.0), moment(12.0), moment(27.0))
     assert (a.working, a.alive, a.snapshot) == (True, True, {"tree": 1})
     assert (b.name, b.working, b.alive, b.snapshot) == ("b", False, False, {})
-    leases.leave(world.connection, "a")
-    assert not leases.renew(world.connection, "a", 13.0, 28.0, None)
-    assert [node.name for node in leases.known(world.connection, 20.0)] == ["b"]
+    nodes.leave(world.connection, "a")
+    assert not nodes.renew(world.connection, "a", 13.0, 28.0, None)
+    assert [node.name for node in nodes.known(world.connection, 20.0)] == ["b"]
 
 
 def test_a_node_that_registers_again_starts_anew(world: World) -> None:
-    leases.register(world.connection, "a", 10.0, 25.0, working=True)
-    leases.renew(world.connection, "a", 12.0, 27.0, "{}")
-    leases.register(world.connection, "a", 90.0, 95.0, working=True)
-    (a,) = leases.known(world.connection, 91.0)
+    nodes.register(world.connection, "a", 10.0, 25.0, working=True)
+    nodes.renew(world.connection, "a", 12.0, 27.0, "{}")
+    nodes.register(world.connection, "a", 90.0, 95.0, working=True)
+    (a,) = nodes.known(world.connection, 91.0)
     assert (a.started_at, a.heartbeat_at, a.snapshot) == (moment(90.0), moment(90.0), {})
 
 
@@ -163,6 +163,6 @@ def test_a_node_can_ask_what_it_holds(world: World) -> None:
 
 def test_the_one_working_node_forgets_the_working_nodes_before_it(world: World) -> None:
     for name, working in (("old", True), ("me", True), ("submitter", False)):
-        leases.register(world.connection, name, 10.0, 25.0, working=working)
-    leases.forget_others(world.connection, "me")
-    assert [node.name for node in leases.known(world.connection, 20.0)] == ["me", "submitter"]
+        nodes.register(world.connection, name, 10.0, 25.0, working=working)
+    nodes.forget_others(world.connection, "me")
+    assert [node.name for node in nodes.known(world.connection, 20.0)] == ["me", "submitter"]

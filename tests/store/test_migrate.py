@@ -16,7 +16,7 @@ from actors.core.errors import SchemaMismatch
 from actors.core.lifecycle import Transition
 from actors.core.retention import ResultNote
 from actors.core.task import TaskStatus
-from actors.store import migrate, schema
+from actors.store import migrate, nodes, schema
 from actors.store.cleanup import remove_results
 from actors.store.engine import make_engine
 from tests.migrations import CURRENT, HERE, NEXT, anatomy, know_next_version
@@ -268,6 +268,7 @@ def back_to_version_1(connection: Connection) -> None:
 
 def back_to_version_2(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE actors_task DROP COLUMN context"))
+    connection.execute(text("ALTER TABLE actors_node DROP COLUMN lock_key"))
     connection.execute(schema.version.update().values(version_num=schema.revision(2)))
 
 
@@ -297,3 +298,15 @@ def test_tasks_of_version_2_bring_no_context_variables_and_new_ones_do(fresh: Fr
         world.connection = connection
         world.submit(world.new(context='{"trace":"a"}'))
         assert [task.context for task in world.claim()] == [None, '{"trace":"a"}']
+
+
+def test_a_node_of_version_3_is_known_by_its_lease_alone_after_the_upgrade(fresh: Fresh) -> None:
+    with created(fresh("third")).begin() as connection:
+        connection.execute(text("ALTER TABLE actors_node DROP COLUMN lock_key"))
+        connection.execute(schema.version.update().values(version_num=schema.revision(3)))
+        values = "('old', 1.0, 2.0, 17.0, 1)"
+        connection.execute(
+            text(f"INSERT INTO actors_node (node, started_at, heartbeat_at, lease_until, working) VALUES {values}")
+        )
+        migrate.upgrade(connection)
+        assert nodes.peers(connection, "me") == [nodes.Peer("old", 2.0, 17.0, lock_key=None)]

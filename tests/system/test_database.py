@@ -13,7 +13,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from actors.core.task import moment
 from actors.kernel import Ask
-from actors.store import leases, schema
+from actors.store import nodes, schema
 from actors.store.connection import Connection
 from actors.store.engine import make_engine
 from actors.system.database import ConnectionThread, InlineDatabase, ThreadedDatabase
@@ -167,7 +167,7 @@ async def test_a_connection_that_was_lost_is_made_anew(url: str) -> None:
 async def test_the_heart_renews_the_lease_with_its_snapshot(url: str) -> None:
     database = ThreadedDatabase(url)
     await database.write(schema.create)
-    await database.write(lambda connection: leases.register(connection, "node-1", 100.0, 115.0, working=True))
+    await database.write(lambda connection: nodes.register(connection, "node-1", 100.0, 115.0, working=True))
     described, pauses = list[str](), list[float]()
 
     def describe() -> str:
@@ -185,7 +185,7 @@ async def test_the_heart_renews_the_lease_with_its_snapshot(url: str) -> None:
 
     database.every(tick)
     await beat.wait()
-    (node,) = await database.write(lambda connection: leases.known(connection, 107.0))
+    (node,) = await database.write(lambda connection: nodes.known(connection, 107.0))
     assert (node.name, node.heartbeat_at, node.snapshot) == ("node-1", moment(107.0), {"running": 1})
     assert heart.beat_at == 107.0
     assert pauses == [2.0]

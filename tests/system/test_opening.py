@@ -13,15 +13,15 @@ from actors.core.errors import (
     ActorsError,
     DatabaseInUse,
     InvalidOption,
-    ModeUnavailable,
     SchemaMismatch,
     StorageUnavailable,
 )
-from actors.store import leases
+from actors.store import leases, nodes
 from actors.store.connection import Connection
 from actors.store.lock import FileLock
 from actors.system.database import InlineDatabase, ThreadedDatabase
-from actors.system.opening import Opened, opened
+from actors.system.opened import Opened
+from actors.system.opening import Visit, opened
 from actors.system.recorder import Recorder
 from actors.system.transaction import Transaction, run
 from actors.system.writes import Submit
@@ -41,7 +41,7 @@ def unreadable(path: Path) -> Path:
 
 
 def opening(url: str, *, work: bool = True, node: str = "node-1") -> AbstractAsyncContextManager[Opened]:
-    return opened(url, node, work=work, aging=AGING, lease=15.0)
+    return opened(Visit(url, node, work, AGING, 15.0))
 
 
 async def refusal(url: str, kind: type[ActorsError], *, work: bool = True) -> str:
@@ -59,7 +59,7 @@ async def test_a_new_file_gets_its_tables_its_lock_and_its_recorder(path: Path) 
         assert isinstance(found.database, ThreadedDatabase)
         assert found.recovery is not None
         assert found.recovery.recovered == []
-        (node,) = await found.database.write(lambda connection: leases.known(connection, 0.0))
+        (node,) = await found.database.write(lambda connection: nodes.known(connection, 0.0))
         assert (node.name, node.working) == ("node-1", True)
         assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
         assert {f"tasks.db{end}" for end in ("-lock", "-running")} <= set(os.listdir(path.parent))
@@ -70,7 +70,7 @@ async def test_a_working_node_that_leaves_takes_its_row_with_it(path: Path) -> N
     async with opening(f"sqlite:///{path}", work=False, node="clerk") as found:
         async with opening(f"sqlite:///{path}"):
             pass
-        assert await found.database.write(lambda connection: leases.known(connection, 0.0)) == []
+        assert await found.database.write(lambda connection: nodes.known(connection, 0.0)) == []
 
 
 async def test_a_row_that_cannot_be_taken_out_keeps_no_node_from_leaving(
@@ -134,10 +134,6 @@ async def test_a_folder_is_no_database(path: Path, work: bool) -> None:
 @pytest.mark.parametrize("work", [True, False])
 async def test_a_folder_that_is_not_there_is_named(path: Path, work: bool) -> None:
     assert "No such file or directory" in await refusal(f"sqlite:///{path}/deeper/tasks.db", InvalidOption, work=work)
-
-
-async def test_a_system_does_not_run_on_postgresql_yet() -> None:
-    assert "SQLite" in await refusal("postgresql://user@localhost/tasks", ModeUnavailable)
 
 
 async def test_what_a_dead_node_ran_is_taken_back_by_what_the_recorder_says(path: Path) -> None:
