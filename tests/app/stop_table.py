@@ -9,11 +9,12 @@ from typing import Any
 import attrs
 
 from actors import ExecutionMode, RetryPolicy, TaskStatus
-from tests.app import stop_bodies
+from tests.app import stop_bodies, stop_plain
 
 SOFT = 0.2
 HARD = 0.6
 GRACE = 0.3
+SLOTS = 2
 PROMPT = 0.5
 """Seconds after its deadline within which a stage has taken effect, besides what the machine itself is late."""
 HEARD = 0.3
@@ -31,7 +32,7 @@ class Mode:
     """
 
     mode: ExecutionMode
-    bodies: stop_bodies.Bodies
+    bodies: stop_plain.Bodies
     stuck: frozenset[str]
     left_at_once: bool = False
 
@@ -39,7 +40,8 @@ class Mode:
 MODES = {
     "coroutine": Mode(ExecutionMode.COROUTINE, stop_bodies.COROUTINE, frozenset({"defies"})),
     "asyncio": Mode(ExecutionMode.ASYNCIO, stop_bodies.ASYNCIO, frozenset({"defies"})),
-    "thread": Mode(ExecutionMode.THREAD, stop_bodies.PLAIN, frozenset({"ignores", "defies"}), left_at_once=True),
+    "thread": Mode(ExecutionMode.THREAD, stop_plain.THREAD, frozenset({"ignores", "defies"}), left_at_once=True),
+    "process": Mode(ExecutionMode.PROCESS, stop_plain.PROCESS, frozenset()),
 }
 
 
@@ -53,9 +55,10 @@ class Case:
 
     Attributes:
         body: see `stop_bodies`.
-        stop: "cancel" or "shutdown", as soon as the handler runs; "cancel pending" before.
+        stop: "cancel", "shutdown" or "kill" (of its process), as soon as the handler runs; "cancel pending" before.
         ends: seconds until it ends or is given back, from what stops it, or from its start if nothing does.
         outcomes: of its attempts, as they are written down.
+        error: what the error that is stored says, among other things.
         events: what is told after STARTED, but for PROGRESS and STUCK.
         modes: the modes in which it is so; by default all.
     """
@@ -68,6 +71,7 @@ class Case:
     status: TaskStatus
     retries: int = 0
     outcomes: Sequence[str] = ()
+    error: str = ""
     events: str
     modes: Sequence[str] = tuple(MODES)
 
@@ -78,10 +82,15 @@ CASES = {
     "finishes": Case(body="finishes", status=TaskStatus.COMPLETED, events="completed"),
     "raises": Case(
         body="raises", options={"retry": RETRY}, status=TaskStatus.FAILED, retries=1, outcomes=["failed", "failed"],
-        events="retry_scheduled started failed",
+        error="no such page", events="retry_scheduled started failed",
+    ),
+    "raises what cannot be described": Case(
+        body="unspeakable", options={"max_retries": 0}, status=TaskStatus.FAILED, outcomes=["failed"],
+        error="its message cannot be made", events="failed",
     ),
     "result that cannot be encoded": Case(
-        body="unstorable", options={"retry": RETRY}, status=TaskStatus.FAILED, outcomes=["failed"], events="failed",
+        body="unstorable", options={"retry": RETRY}, status=TaskStatus.FAILED, outcomes=["failed"],
+        error="object", events="failed",
     ),
     "soft timeout obeyed": Case(
         body="obeys", options=LIMITS, ends=SOFT, status=TaskStatus.TIMEOUT, outcomes=["timed_out"],
@@ -96,7 +105,7 @@ CASES = {
         body="tidies", options=LIMITS, ends=SOFT, status=TaskStatus.COMPLETED, events="soft_timeout completed",
     ),
     "soft timeout ignored, but done before the hard one": Case(
-        body="lasts", options=LIMITS, ends=stop_bodies.LASTING, status=TaskStatus.COMPLETED,
+        body="lasts", options=LIMITS, ends=stop_plain.LASTING, status=TaskStatus.COMPLETED,
         events="soft_timeout completed",
     ),
     "soft timeout ignored, then hard": Case(
@@ -105,7 +114,7 @@ CASES = {
     ),
     "hard timeout alone": Case(
         body="ignores", options={"timeout": HARD, "max_retries": 0}, ends=HARD, status=TaskStatus.TIMEOUT,
-        outcomes=["timed_out"], events="timed_out",
+        outcomes=["timed_out"], error=f"its time limit of {HARD:g} s", events="timed_out",
     ),
     "hard timeout ignored too": Case(
         body="defies", options=LIMITS, ends=HARD, status=TaskStatus.TIMEOUT, outcomes=["timed_out"],
@@ -129,7 +138,7 @@ CASES = {
         events="cancelled",
     ),
     "shutdown with enough grace": Case(
-        body="lasts", stop="shutdown", grace=10.0, ends=stop_bodies.LASTING, status=TaskStatus.COMPLETED,
+        body="lasts", stop="shutdown", grace=10.0, ends=stop_plain.LASTING, status=TaskStatus.COMPLETED,
         events="completed",
     ),
     "shutdown, and obeys": Case(
@@ -142,11 +151,20 @@ CASES = {
     ),
     "shutdown, and defies it": Case(
         body="defies", stop="shutdown", ends=GRACE, status=TaskStatus.PENDING, outcomes=["returned"],
-        events="returned", modes=["thread"],
+        events="returned", modes=["thread", "process"],
     ),
     "shutdown, defies it, and is done before it is left behind": Case(
-        body="defies", stop="shutdown", ends=stop_bodies.DEFIANT, status=TaskStatus.COMPLETED, events="completed",
+        body="defies", stop="shutdown", ends=stop_plain.DEFIANT, status=TaskStatus.COMPLETED, events="completed",
         modes=["coroutine", "asyncio"],
+    ),
+    "killed from outside": Case(  # in the other modes this is the end of the node: tests/whole/test_killed_node.py
+        body="ignores", options={"max_retries": 0}, stop="kill", status=TaskStatus.FAILED, outcomes=["failed"],
+        error="was killed by signal 9 (SIGKILL), from outside or for want of memory", events="failed",
+        modes=["process"],
+    ),
+    "killed from outside, with a process of its own": Case(
+        body="defies", options={"max_retries": 0}, stop="kill", status=TaskStatus.FAILED, outcomes=["failed"],
+        error="was killed by signal 9 (SIGKILL)", events="failed", modes=["process"],
     ),
 }  # fmt: skip
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -9,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import psutil
 import pytest
 import trio
 
 from actors import (
     Attempt,
+    ExecutionMode,
     Settings,
     Task,
     TaskEvent,
@@ -23,8 +27,14 @@ from actors import (
     Ticket,
 )
 from actors.system.running import LAST_WAIT
-from tests.app.stop_table import CASES, HEARD, MODES, PROMPT, RESULTS, Case, Mode
+from tests.app.stop_table import CASES, HEARD, MODES, PROMPT, RESULTS, SLOTS, Case, Mode
+from tests.execution.processes import lives, open_files
 from tests.waiting import until
+
+
+def children() -> list[psutil.Process]:
+    """Of this process, zombies too; those of the mode process are the only ones that it has."""
+    return psutil.Process().children()
 
 
 class Lateness:
@@ -63,6 +73,16 @@ class Kept:
         return [attempt.outcome for attempt in self.attempts]
 
     @property
+    def error(self) -> str:
+        """What is stored of it."""
+        return "" if self.task.error_info is None else self.task.error_info.message
+
+    @property
+    def family(self) -> list[int]:
+        """The processes that its handler had started."""
+        return [] if self.task.progress is None else list(self.task.progress.data["family"])
+
+    @property
     def ended_at(self) -> datetime:
         """When it ended, or was given back."""
         return self.task.completed_at or self.attempts[-1].ended_at
@@ -79,7 +99,7 @@ class Trial:
     def __init__(self, mode: Mode, case: Case, url: str) -> None:
         self.case = case
         self.mode = mode
-        self.app = TaskSystem(url, settings=Settings(grace_seconds=case.grace, lanes={"small": 2}))
+        self.app = TaskSystem(url, settings=Settings(grace_seconds=case.grace, lanes={"small": SLOTS}))
         options: dict[str, Any] = {"mode": mode.mode, "lane": "small"}
         self.work = self.app.register_handler("work", mode.bodies[case.body], **options, **case.options)
         self.probe = self.app.register_handler("probe", mode.bodies["finishes"], **options)
@@ -97,9 +117,11 @@ class Trial:
                 ticket = await self._submitted()
                 self.task_id = ticket.task_id
                 self._begin()
-                if self.case.stop in ("cancel", "shutdown"):
-                    await progress.receive()
+                if self.case.stop in ("cancel", "shutdown", "kill"):
+                    word = await progress.receive()
                     self._begin()
+                if self.case.stop == "kill":
+                    os.kill(word.data["data"]["pid"], signal.SIGKILL)
                 if "cancel" in self.case.stop:
                     assert await ticket.cancel()
             if self.case.stop != "shutdown":
@@ -117,7 +139,7 @@ class Trial:
         return await self.work.options(delay=delay).submit()
 
     async def whole(self) -> None:
-        """Every slot of the lane is free and good, nothing is leased, and no thread is counted."""
+        """Every slot of the lane is free and good, nothing is leased, no thread is counted, and no child is too many."""
         node = self.app.running_node
         lane = node.running.lanes["small"]
         await until(lambda: not lane.stuck and not node.running.leased)
@@ -125,9 +147,12 @@ class Trial:
             await ticket.result()
         await until(lambda: not node.running.leased)
         shown = self.app.metrics().lanes["small"]
-        assert (shown.running, shown.free, shown.stuck) == (0, 2, 0)
+        assert (shown.running, shown.free, shown.stuck) == (0, SLOTS, 0)
         assert lane.limiter.borrowed_tokens == 0
         assert node.running.by_type.total() == 0
+        if self.mode.mode is ExecutionMode.PROCESS:
+            await until(lambda: 1 <= len(children()) <= SLOTS + 1)  # those that worked, and the one ahead
+            assert psutil.STATUS_ZOMBIE not in [child.status() for child in children()]
 
     @property
     def stuck(self) -> bool:
@@ -163,7 +188,7 @@ class Trial:
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 async def test_the_stop_contract(case: Case, tmp_path: Path) -> None:
-    lateness = Lateness()
+    lateness, files = Lateness(), open_files()
     trials = {
         name: Trial(MODES[name], case, f"sqlite:///{tmp_path / name}.db") for name in MODES if name in case.modes
     }  # side by side, since all they do is wait
@@ -172,6 +197,7 @@ async def test_the_stop_contract(case: Case, tmp_path: Path) -> None:
             async with trio.open_nursery() as nursery:
                 for trial in trials.values():
                     nursery.start_soon(trial.run)
+    assert (children(), open_files()) == ([], files)
     for name, trial in trials.items():
         kept = await trial.kept()
         assert (name, trial.events()) == (name, trial.expected_events())
@@ -180,6 +206,9 @@ async def test_the_stop_contract(case: Case, tmp_path: Path) -> None:
         result = RESULTS[case.body] if case.status is TaskStatus.COMPLETED else None
         assert (name, kept.task.result_data, kept.task.crash_count) == (name, result, 0)
         assert (name, kept.running, kept.leases) == (name, 0, 0)
+        assert (name, len(kept.family)) == (name, 1 if (name, case.body) == ("process", "defies") else 0)
+        assert not any(lives(pid) for pid in kept.family)
+        assert case.error in kept.error, name
 
         early = HEARD if case.body in ("lasts", "defies") else 0.05
         late = PROMPT + lateness.worst
