@@ -63,7 +63,8 @@ def refusal(error: BaseException) -> str | None:
     return None if found is None else said[found.start() :]
 
 
-def first_line(error: BaseException) -> str:
-    """What a database's driver said, in one line, without what SQLAlchemy adds."""
-    said = str(error.orig if isinstance(error, DBAPIError) and error.orig is not None else error)
-    return said.strip().partition("\n")[0]
+def told(error: BaseException) -> str:
+    """What *error* says to people, in one line, without what SQLAlchemy and drivers add."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    known = passing(error) if isinstance(cause, sqlite3.Error) else refusal(error)
+    return known or str(cause).strip().partition("\n")[0]

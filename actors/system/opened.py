@@ -15,7 +15,7 @@ from ..core.errors import ActorsError, StorageUnavailable
 from ..store import nodes
 from ..store.connection import Connection
 from ..store.engine import shown
-from ..store.faults import first_line, passing, refusal
+from ..store.faults import passing, refusal, told
 from .clock import Clock
 from .database import Database
 from .heart import BEAT_SECONDS
@@ -72,9 +72,8 @@ async def patiently(url: str, database: Database, operation: Callable[[Connectio
         except ActorsError:
             raise
         except Exception as error:
-            if (refused := refusal(error)) or not passing(error) or trio.current_time() >= give_up_at:
-                words = refused or first_line(error)
-                raise StorageUnavailable(f"the database {shown(url)} could not be opened: {words}") from error
+            if refusal(error) or not passing(error) or trio.current_time() >= give_up_at:
+                raise StorageUnavailable(f"the database {shown(url)} could not be opened: {told(error)}") from error
         await trio.sleep(PAUSE)
 
 

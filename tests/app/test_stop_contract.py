@@ -139,7 +139,7 @@ class Trial:
         return await self.work.options(delay=delay).submit()
 
     async def whole(self) -> None:
-        """Every slot of the lane is free and good, nothing is leased, no thread is counted, and no child is too many."""
+        """Every slot of the lane is free and good, nothing is leased, no thread counted, and no child is too many."""
         node = self.app.running_node
         lane = node.running.lanes["small"]
         await until(lambda: not lane.stuck and not node.running.leased)
