@@ -21,7 +21,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    """One PostgreSQL server for the whole run, started by the first test that asks for it."""
+    """One PostgreSQL server for the whole run, or for each worker of it; the first test that asks for it starts it."""
     with running_server() as server:
         yield server
 

