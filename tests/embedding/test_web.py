@@ -132,6 +132,6 @@ async def test_kill_9_loses_nothing(start: Start, example: str, url: str) -> Non
         await service.kill()
     assert [task.status for task in await stored(url)] == [S.RUNNING] * 10
     async with start(example) as service, client_of(service) as client:
-        again = [await client.until(task_id, S.RUNNING) for task_id in ids]
+        again = [await client.until(task_id, S.RUNNING) for task_id in reversed(ids)]
         assert [task["attempt"] for task in again] == [2] * 10
         assert (await client.until(ids[-1], S.COMPLETED))["attempt"] == 2
