@@ -104,7 +104,7 @@ def postgresql_engine(url: URL, *, read_only: bool = False) -> Engine:
     """
     settings = {name: value for name, value in CONNECTED_WITHIN.items() if name not in url.query}
     try:
-        return create_engine(
+        engine = create_engine(
             url,
             pool_size=2,
             max_overflow=0,
@@ -118,6 +118,26 @@ def postgresql_engine(url: URL, *, read_only: bool = False) -> Engine:
         raise InvalidOption(
             "PostgreSQL needs its driver beside SQLite's: pip install 'trio-actors[postgres]'"
         ) from None
+    event.listen(engine, "connect", prepare_no_statements_in_a_pool)
+    return engine
+
+
+def prepare_no_statements_in_a_pool(connection: Any, _: object) -> None:
+    """Behind a pooler the next transaction may run in a session that does not know what this one has prepared."""
+    if pooled(connection):
+        connection.prepare_threshold = None
+
+
+def pooled(connection: Any) -> bool:
+    """Whether a pooler such as PgBouncer stands between the driver's *connection* and the server.
+
+    It may give each transaction another session; and it hands out process numbers of its own to who connects.
+    """
+    before = connection.autocommit
+    connection.autocommit = True
+    ((backend,),) = connection.execute("SELECT pg_backend_pid()").fetchall()
+    connection.autocommit = before
+    return bool(backend != connection.info.backend_pid)
 
 
 def keep_private(path: str) -> None:

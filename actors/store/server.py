@@ -17,14 +17,12 @@ def now(connection: Connection) -> float:
 
 
 def pooled(connection: Connection) -> bool:
-    """Whether a pooler such as PgBouncer stands in between, which may give each transaction another session.
+    """Whether this session may be another one in the next transaction, so that locks of sessions mean nothing.
 
-    It hands out process numbers of its own when one connects.
+    That was found out when it was connected: `engine.prepare_no_statements_in_a_pool`.
     """
     driver: Any = connection.connection.driver_connection
-    backend: int = connection.execute(select(func.pg_backend_pid())).scalar_one()
-    announced: int = driver.info.backend_pid
-    return backend != announced
+    return driver.prepare_threshold is None
 
 
 def lock(connection: Connection, key: int) -> bool:

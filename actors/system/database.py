@@ -17,6 +17,7 @@ import trio
 from ..kernel import Ask
 from ..store.connection import Connection, Engine
 from ..store.engine import make_engine
+from ..store.faults import passing
 
 logger = logging.getLogger("actors.system")
 
@@ -27,7 +28,7 @@ Tick = Callable[[Connection], float]
 
 BUSY_SECONDS = 0.5
 """How long SQLite itself waits for another process's lock; what waits longer is Storage, which can be stopped."""
-PAUSE_AFTER_FAULT = 1.0
+PAUSE_AFTER_FAULT = 0.5
 """Seconds until a timer that failed is tried again."""
 
 
@@ -175,7 +176,9 @@ class ConnectionThread:
         """Run one timer; when it is due again."""
         try:
             pause = tick(self._connected())
-        except Exception:
-            logger.warning("a timer of the thread %s failed; it is tried again", self._thread.name, exc_info=True)
+        except Exception as error:
+            reason = passing(error)
+            words = "a timer of the thread %s failed; it is tried again: %s"
+            logger.warning(words, self._thread.name, reason or error, exc_info=reason is None)
             pause = PAUSE_AFTER_FAULT
         return time.monotonic() + pause

@@ -53,6 +53,11 @@ class Server:
         if work:
             self.register(connection)
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether an earlier session may still be at work on what it was told last, though nobody hears of it."""
+        return self._locked is None
+
     def register(self, connection: Connection) -> None:
         """Make this node known, or known again after others took it for dead."""
         key = None if self.leases_alone else self.lock_key

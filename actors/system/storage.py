@@ -249,8 +249,10 @@ class Storage(Actor[StorageMessage]):
     async def _give_back_orphans(self) -> None:
         """Give back what is leased to this node in the database, and was never handed out."""
         held = frozenset(self._running.leased.items())
+        if self._server is not None:
+            await self._database.write(self._server.look)
         await self._database.write(partial(give_back, self._begin(), held))
-        self._patience.unsure = False
+        self._patience.unsure = self._server is not None and self._server.in_doubt
         self._parking.stir()
         self._waiters.look_at_all()
         self._peers.scheduler.hint(LookForWork())  # it may have stored what comes due later

@@ -193,6 +193,16 @@ async def test_the_heart_renews_the_lease_with_its_snapshot(url: str) -> None:
     await database.close()
 
 
+async def test_a_heart_that_beats_for_a_row_that_is_gone_says_so(url: str) -> None:
+    database, missed = ThreadedDatabase(url), trio.Event()
+    await database.write(schema.create)
+    heart = Heart("nobody", 15.0, lambda: 107.0, lambda: "{}", every=0.5)
+    heart.missed = missed.set
+    database.every(heart.tick)
+    await missed.wait()
+    await database.close()
+
+
 async def test_a_node_that_cannot_be_described_lives_on_as_it_was(caplog: pytest.LogCaptureFixture) -> None:
     texts = iter(['{"running":1}'])
     heart = Heart("node-1", 15.0, lambda: 107.0, lambda: next(texts))

@@ -1,0 +1,167 @@
+"""Several nodes on one PostgreSQL: killed, stopped, cut off and with wrong clocks; nothing is lost, nothing twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from tests.whole.process import Program, poll
+from tests.whole.table import OnServer, result
+
+SECONDS = float(os.environ.get("ACTORS_NODES_SECONDS", "10"))
+"""For how long nodes are killed again and again."""
+SEED = int(os.environ.get("ACTORS_KILL_SEED", "20240607"))
+BACK_WITHIN = 3.0
+"""Seconds from a kill within which another node runs what the dead one ran."""
+FOR_EVER = 60.0
+
+
+@attrs.frozen
+class Ran:
+    """A start of a handler."""
+
+    attempt: int
+    at: float
+    process: int
+
+
+@attrs.define
+class Herd:
+    """Nodes, the database that they share, and what they note."""
+
+    start: Callable[..., Program]
+    server: OnServer
+    folder: Path
+    names: dict[int, str] = attrs.field(factory=dict)
+
+    def node(self, lease: float = 15.0, submitters: int = 0, skew: float = 0.0) -> Program:
+        program = self.start("member", self.server.url, self.folder, lease, submitters, skew)
+        (self.names[program.pid],) = program.line("ready")
+        return program
+
+    def running_on(self, program: Program) -> dict[str, int]:
+        """The tasks that the database says *program* runs, with their attempts."""
+        found = self.server.tasks(f"status = 'running' AND node = '{self.names[program.pid]}'")
+        return {task_id: row["attempt"] for task_id, row in found.items()}
+
+    def acknowledged(self) -> list[str]:
+        return (self.folder / "acknowledged").read_text().split()
+
+    def executed(self) -> dict[str, list[Ran]]:
+        found: dict[str, list[Ran]] = {}
+        for line in (self.folder / "executed").read_text().splitlines():
+            task_id, attempt, at, process = line.split()
+            found.setdefault(task_id, []).append(Ran(int(attempt), float(at), int(process)))
+        return found
+
+    def work_off(self, within: float = 30.0) -> None:
+        """Wait until all is done, by a node that submits nothing."""
+        last = self.node()
+        unfinished = "SELECT count(*) AS n FROM actors_task WHERE status IN ('pending', 'running', 'retrying')"
+        poll(lambda: self.server.rows(unfinished)[0]["n"] == 0, within=within, every=0.05)
+        last.tell("end")
+        last.line("ended")
+        assert last.wait() == 0
+
+    def assert_all_done_once(self) -> dict[str, dict[str, Any]]:
+        """Nothing that was acknowledged is lost, and one attempt alone is the outcome; the rows."""
+        tasks, written, executed = self.server.tasks(), self.server.attempts(), self.executed()
+        acknowledged = self.acknowledged()
+        assert len(set(acknowledged)) == len(acknowledged)
+        assert set(acknowledged) <= set(tasks)
+        for task_id, row in tasks.items():
+            attempts = [ran.attempt for ran in executed[task_id]]
+            assert len(set(attempts)) == len(attempts), f"an attempt of {task_id} ran twice"
+            assert row["status"] == "completed", row
+            assert result(row) == row["attempt"] == max(attempts)
+            earlier = written.get(row["seq"], [])
+            assert [attempt["number"] for attempt in earlier] == list(range(1, row["attempt"]))
+            assert {attempt["outcome"] for attempt in earlier} <= {"crashed", "lost", "returned"}
+        self.server.assert_exact(completed=len(tasks))
+        (counted,) = self.server.rows("SELECT sum(value) AS n FROM actors_counter WHERE name = 'completed'")
+        assert counted["n"] == len(tasks)
+        return tasks
+
+
+@pytest.fixture
+def herd(start: Callable[..., Program], postgres_url: str, tmp_path: Path) -> Iterator[Herd]:
+    server = OnServer(postgres_url)
+    yield Herd(start, server, tmp_path)
+    server.close()
+
+
+def times_to_be_back(herd: Herd, kills: list[tuple[float, dict[str, int]]]) -> list[float]:
+    """For each task that a kill left RUNNING: seconds until its handler ran again."""
+    executed = herd.executed()
+    return [
+        min((ran.at for ran in executed[task_id] if ran.attempt > attempt), default=float("inf")) - at
+        for at, left in kills
+        for task_id, attempt in left.items()
+    ]
+
+
+@pytest.mark.timeout(120 + 2 * SECONDS)
+def test_what_a_killed_node_ran_runs_again_on_another_within_three_seconds(herd: Herd) -> None:
+    print(f"\nkills for {SECONDS:g} s, ACTORS_KILL_SEED={SEED}")
+    chance, kills = random.Random(SEED), list[tuple[float, dict[str, int]]]()
+    nodes = [herd.node(submitters=4) for _ in range(3)]
+    until = time.monotonic() + SECONDS
+    while time.monotonic() < until:
+        victim = nodes.pop(chance.randrange(3))
+        poll(lambda: len(herd.running_on(victim)) > 2)  # noqa: B023  # it is over when the next one is chosen
+        dead_at = victim.kill()
+        kills.append((dead_at, herd.running_on(victim)))
+        nodes.append(herd.node(submitters=4))
+        time.sleep(chance.uniform(0.2, 1.0))  # the moment of a kill is a time, not an event
+    for node in nodes[1:]:
+        node.tell("end")
+        node.wait()
+    last = nodes[0]
+    kills.append((last.kill(), {}))
+    herd.work_off()
+    tasks = herd.assert_all_done_once()
+    times = sorted(times_to_be_back(herd, kills))
+    p99 = times[min(len(times) - 1, int(0.99 * len(times)))]
+    print(
+        f"{len(tasks)} tasks, {len(kills)} kills, {len(times)} attempts RUNNING at one; back after"
+        f" p50 {statistics.median(times):.2f} s, p99 {p99:.2f} s, max {times[-1]:.2f} s"
+    )
+    assert len(times) > len(kills), "the kills did not land while tasks were RUNNING"
+    assert times[-1] < BACK_WITHIN
+
+
+def test_a_node_that_sleeps_past_its_lease_wakes_as_a_zombie_and_is_refused(herd: Herd) -> None:
+    sleeper = herd.node(lease=1.0)
+    sleeper.tell("slow 20 2.0")
+    sleeper.line("submitted")
+    poll(lambda: len(herd.running_on(sleeper)) == 20)
+    sleeper.signal(signal.SIGSTOP)
+    other = herd.node(lease=1.0)
+    poll(lambda: len(herd.running_on(other)) == 20)
+    assert herd.running_on(other) == dict.fromkeys(herd.acknowledged(), 2)
+    sleeper.signal(signal.SIGCONT)
+    refused = sleeper.line("fenced")
+    assert refused[1] == "1"
+    poll(lambda: not herd.running_on(other))
+    # It is no zombie any more: known again, and at work.
+    poll(lambda: herd.server.rows("SELECT count(*) AS n FROM actors_node")[0]["n"] == 2)
+    other.tell("end")
+    assert other.wait() == 0
+    sleeper.tell("slow 5 0.1")
+    sleeper.line("submitted")
+    herd.work_off()
+    sleeper.tell("end")
+    assert sleeper.wait() == 0
+    tasks = herd.assert_all_done_once()
+    assert {row["crash_count"] for row in tasks.values()} == {0}, "a lost lease was charged"
+    outcomes = [attempt["outcome"] for rows in herd.server.attempts().values() for attempt in rows]
+    assert outcomes == ["lost"] * 20
