@@ -192,6 +192,17 @@ def take_turns(connection: Connection, what: int) -> None:
         connection.execute(select(func.pg_advisory_xact_lock(what)))
 
 
+def lock_in_order(connection: Connection, table: Table, keys: Iterable[int]) -> None:
+    """Lock the rows of *keys* in the order of their key, before statements that come to them in another one.
+
+    Transactions that wait for each other's rows in one order cannot do so in a circle.
+    """
+    if connection.dialect.name == "postgresql":  # SQLite's writers take turns as it is
+        (key,) = table.primary_key
+        found = select(key).where(key == func.any(list(keys))).order_by(key)
+        connection.execute(found.with_for_update(key_share=True)).all()
+
+
 def bound_lock_waits(connection: Connection, seconds: float) -> None:
     """Let statements of this transaction wait for a lock no longer than this.
 

@@ -111,8 +111,10 @@ _TARGETS: Final = {transition: target(transition).value for transition in _WAYS}
 def settle(connection: Connection, changes: Sequence[Change], node: str, aging: float, tally: Tally) -> list[Settled]:
     """Apply *changes*; what became of each, in their order."""
     groups: dict[Transition, list[int]] = {}
-    for index, change in enumerate(changes):
-        groups.setdefault(change.transition, []).append(index)
+    for index in sorted(
+        range(len(changes)), key=lambda index: changes[index].seq
+    ):  # the order in which rows are locked
+        groups.setdefault(changes[index].transition, []).append(index)
     results = [Settled.STORED] * len(changes)
     for transition, indexes in groups.items():
         way, to = _WAYS[transition], _TARGETS[transition]

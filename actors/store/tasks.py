@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Final
 
@@ -12,7 +12,7 @@ import attrs
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from ..core.request import Claimed, NewTask, Receipt
-from .engine import insert_or_ignore
+from .engine import insert_or_ignore, lock_in_order
 from .prepared import Prepared, Row, chunks
 from .rollups import Tally
 from .schema import alive, attempt, running, task
@@ -133,6 +133,11 @@ def _held(connection: Connection, row: NewTask, holders: dict[tuple[str, str | N
         holders[row.task_type, row.key] = row.task_id
     (receipt,) = _receipts(connection, [row], [took], tally)
     return receipt
+
+
+def lock(connection: Connection, seqs: Iterable[int]) -> None:
+    """Lock the rows of *seqs* in their order: what a cancel locks, from another node, goes by the same."""
+    lock_in_order(connection, task, seqs)
 
 
 _progress = Prepared(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, ClassVar, Final, Self
 
 from ..core.outcome import Change
 from ..core.priority import rank
 from ..core.request import Claimed, NewTask, Receipt
 from ..kernel import Ask
-from ..store import claim, leases, steer
+from ..store import claim, leases, steer, tasks
 from ..store.connection import Connection
 from ..store.leases import Recovered
 from ..store.revive import Revived
@@ -76,6 +76,10 @@ class Write(Ask[Any]):
         """The lanes in which something may be claimable after it; None: any."""
         return ()
 
+    def locks(self) -> Iterable[tuple[str, int]]:
+        """The seqs of running attempts that it writes to, and in which of its statements."""
+        return ()
+
     def parts(self) -> Sequence[Write]:
         """What it can be stored as, one by one, after it has failed as a whole."""
         return (self,)
@@ -96,6 +100,7 @@ class Write(Ask[Any]):
 
 def run(transaction: Transaction, writes: Sequence[Write], rooms: Sequence[claim.Room], *, idle: bool) -> list[Any]:
     """Apply *writes*, then the parked claim for *rooms*; the answers of the writes."""
+    _lock_in_order(transaction.connection, writes)
     answers: list[Any] = []
     for _, group in itertools.groupby(writes, type):
         alike = list(group)
@@ -111,6 +116,13 @@ def run(transaction: Transaction, writes: Sequence[Write], rooms: Sequence[claim
         transaction.alone_waits = claimed.alone_waits
     transaction.tally.store(transaction.connection)
     return answers
+
+
+def _lock_in_order(connection: Connection, writes: Sequence[Write]) -> None:
+    """Lock the rows of attempts first, if more than one statement writes to them; each alone goes in their order."""
+    locks = [lock for write in writes for lock in write.locks()]
+    if len({statement for statement, _ in locks}) > 1:
+        tasks.lock(connection, {seq for _, seq in locks})
 
 
 def give_back(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import ClassVar
 
 import attrs
@@ -28,6 +28,9 @@ class Settle(Write):
         if any(change.transition is Transition.GIVE_BACK for change in self.changes):
             return None
         return {row.lane for change in self.changes for row in change.children if row.rank is not None}
+
+    def locks(self) -> Iterable[tuple[str, int]]:
+        return ((change.transition.value, change.seq) for change in self.changes)
 
     def parts(self) -> Sequence[Write]:
         return (self,) if len(self.changes) == 1 else [Settle([change]) for change in self.changes]
@@ -259,6 +262,10 @@ class SetProgress(Write):
     place: ClassVar[int] = -1  # before the settles: the last word of an attempt comes with its outcome
     words: Sequence[Word]
 
+    def locks(self) -> Iterable[tuple[str, int]]:
+        return (("progress", word.seq) for word in self.words)
+
     def apply(self, transaction: Transaction) -> None:
-        tasks.set_progress(transaction.connection, [(word.seq, word.attempt, word.text) for word in self.words])
+        rows = sorted((word.seq, word.attempt, word.text) for word in self.words)
+        tasks.set_progress(transaction.connection, rows)
         transaction.progress += self.words
