@@ -28,10 +28,11 @@ class Attempt:
         limiter: of threads, for the lane that it runs in.
         started, ended: trio's clock at the start of the handler, and when its outcome was taken.
         over: whether its outcome has been taken; what it still does changes nothing.
+        waits: whether it has a place behind others, and has not begun: none of its limits has come.
     """
 
     __slots__ = ("_call", "_forced", "_scope", "context", "ended", "handler", "limiter", "over", "started",
-                 "surroundings", "task")  # fmt: skip
+                 "surroundings", "task", "waits")  # fmt: skip
 
     def __init__(
         self, task: Claimed, handler: Handler, limiter: trio.CapacityLimiter, surroundings: Surroundings
@@ -39,7 +40,7 @@ class Attempt:
         self.task = task
         self.handler = handler
         self.started = self.ended = trio.current_time()
-        self.over = False
+        self.over = self.waits = False
         self.context = TaskContext(
             task, lambda progress: surroundings.report(self, progress), surroundings.prepare, surroundings.resources
         )
@@ -79,6 +80,11 @@ class Attempt:
         if self._forced is None:
             self._forced = reason
             self._scope.cancel()
+
+    def begin(self) -> None:
+        """It waits no longer: its limits count from now."""
+        if self.waits:
+            self.waits, self.started = False, trio.current_time()
 
     def close(self) -> None:
         """Its outcome is taken."""

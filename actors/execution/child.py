@@ -1,8 +1,9 @@
 """What a child process is: it imports the modules of its handlers, and then calls one after the other.
 
-Three lines lead to its node. *work* brings calls, and takes back what they say and come to. *control* is read by a
-thread of its own: it brings soft stops, also while a handler computes. *life* is never written to: its end is the
-node's end. This is imported before the modules of users, so it must not pay for trio or SQLAlchemy.
+Four lines lead to its node. *calls* brings them, one at a time. *work* takes back what they say and come to, and
+brings answers to what they ask. *control* is read by a thread of its own: it brings soft stops, also while a handler
+computes. *life* is never written to: its end is the node's end. This is imported before the modules of users, so it
+must not pay for trio or SQLAlchemy.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import copy_context
@@ -28,9 +30,10 @@ from ..core.outcome import Raised
 from ..core.request import Claimed
 from ..core.stop import StopReason
 from ..core.task import moment
+from .calling import next_call
 from .context import TaskContext, enter
 from .faults import Failed, contained, raised, unexplained
-from .frames import CHUNK, Frames
+from .frames import CHUNK, Frames, unpacked
 from .importing import import_main, importing
 from .line import Forward, Line, Voice
 from .location import Location
@@ -50,17 +53,19 @@ class Callee:
     signature: Signature
 
 
-def main(work: int, control: int, life: int) -> None:
+def main(calls: int, work: int, control: int, life: int) -> None:
     """Run calls until the node says that there are no more, or is gone."""
     _die_with(life)
     _leave_signals_to_the_node()
+    to_come = socket.socket(fileno=calls)
     line, stops = Line(socket.socket(fileno=work)), Stops(socket.socket(fileno=control))
-    os.register_at_fork(after_in_child=lambda: _be_a_copy(line, stops))
+    os.register_at_fork(after_in_child=lambda: _be_a_copy(line, stops, to_come))
     threading.Thread(target=stops.watch, name="actors-control", daemon=True).start()
     with suppress(EOFError, ConnectionError):
-        calls = Calls(line, stops, _prepare(line))
-        while True:
-            calls.run(*line.receive())
+        runs = Calls(line, stops, _prepare(line))
+        while (call := next_call(to_come)) is not None:
+            number, body = call
+            runs.run(number, *(unpacked(body) if body else line.receive()))
 
 
 def kill_group() -> NoReturn:
@@ -94,10 +99,11 @@ def _leave_signals_to_the_node() -> None:
         signal.signal(number, ignore)
 
 
-def _be_a_copy(line: Line, stops: Stops) -> None:
+def _be_a_copy(line: Line, stops: Stops, calls: socket.socket) -> None:
     """After a fork in a handler: the lines belong to the original, and signals are the copy's own affair."""
     line.close()
     stops.close()
+    calls.close()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
@@ -204,11 +210,12 @@ class Calls:
         if stopping is not None:
             context.stop(StopReason(stopping))
         self._stops.begin(number, context)
-        answer = copy_context().run(self._answer, self._callees[task.task_type], context, task)
+        began = time.perf_counter()
+        kind, answer = copy_context().run(self._answer, self._callees[task.task_type], context, task)
         voice.end()
         with suppress(OSError, ValueError):  # it is a handler's own affair what it did to its output
             sys.stdout.flush()
-        self._line.send(*answer)
+        self._line.send(kind, number, answer, time.perf_counter() - began)
 
     def _answer(self, callee: Callee, context: TaskContext, task: Claimed) -> tuple[str, Any]:
         enter(context)

@@ -15,31 +15,46 @@ from typing import Any, Final
 import trio
 
 from ..core.stop import StopReason
-from .frames import CHUNK, Frames, frame
+from .calling import MOST_INLINE, CallLine
+from .frames import CHUNK, Frames, frame, packed
+from .turn import Turn
 
 _ROOT: Final = str(Path(__file__).parent.parent.parent)
 _PROGRAM: Final = (
     "import sys; sys.path[:] = [*filter(None, sys.path), {root!r}];"
-    " from actors.execution.child import main; main({work}, {control}, {life})"
+    " from actors.execution.child import main; main({calls}, {work}, {control}, {life})"
 )
 
 
 class ChildProcess:
     """A process that runs handlers, with the node's ends of the lines to it.
 
+    Calls are begun in the order in which they are sent, and each is answered before the next one begins. So all that is
+    known of who runs is in their order: it is the first that was not answered.
+
     Attributes:
+        turns: those that were sent and not answered, in order.
+        since: on trio's clock, when the first of them began.
         calls: how many it was given.
+        is_listened_to: whether one of them reads what it says, for all.
         gone: set when it is dead and buried.
     """
 
-    def __init__(self, process: trio.Process, work: socket.socket, control: socket.socket, life: int) -> None:
+    def __init__(
+        self, process: trio.Process, line: CallLine, work: socket.socket, control: socket.socket, life: int
+    ) -> None:
         self._process = process
+        self._line = line
         self._work = work
         self._control = control
         self._life = life
         self._frames = Frames()
         self._received: deque[list[Any]] = deque()
+        self._number = 0
+        self.turns: deque[Turn] = deque()
+        self.since = 0.0
         self.calls = 0
+        self.is_listened_to = False
         self.gone = trio.Event()
 
     def __repr__(self) -> str:
@@ -71,17 +86,30 @@ class ChildProcess:
                     await trio.lowlevel.wait_writable(self._work)
 
     async def receive(self) -> list[Any] | None:
-        """The next message, or None: it has died, or closed its lines."""
+        """The next message while it has no turns, or None: it has died, or closed its lines."""
         while not self._received:
-            if self.gone.is_set():
-                return None
             try:
                 await trio.lowlevel.wait_readable(self._work)
                 if not self._read():
                     return None
-            except (BlockingIOError, trio.ClosedResourceError):
-                pass  # it is buried; its last words were read meanwhile
+            except BlockingIOError:
+                pass
         return self._received.popleft()
+
+    async def listen(self) -> None:
+        """Wait until it has said something, and hand that out; one turn does this for all. Its end is waited for."""
+        self.is_listened_to = True
+        try:
+            await trio.lowlevel.wait_readable(self._work)
+            if not self.gone.is_set() and not self._read():  # it may have closed its lines, and live on
+                self.kill()
+                await self.gone.wait()
+        except (BlockingIOError, trio.ClosedResourceError):
+            pass  # someone has caught up; or it is buried, and its last words were read then
+        finally:
+            self.is_listened_to = False
+            if self.turns:
+                self.turns[0].wake()
 
     def _read(self) -> bool:
         """Take what has arrived; False at the end of the line.
@@ -93,18 +121,74 @@ class ChildProcess:
             data = self._work.recv(CHUNK)
         except ConnectionError:
             return False
-        self._received.extend(self._frames.feed(data))
+        for message in self._frames.feed(data):
+            self._hand_out(message)
         return bool(data)
 
-    def stop(self, reason: StopReason) -> None:
-        """The soft stage of its latest call."""
+    def catch_up(self) -> None:
+        """Hand out what has arrived already, whoever else is about to."""
+        with suppress(BlockingIOError):  # nothing has
+            self._read()
+
+    def _hand_out(self, message: list[Any]) -> None:
+        first = self.turns[0] if self.turns else None
+        match message:
+            case ["returned" | "raised", number, *_] if first is not None and first.number == number:
+                self._answered(first)
+                first.hear(message)
+            case ["word" | "submit", number, *_]:
+                if first is not None and first.number == number:
+                    first.hear(message)
+            case _ if first is not None:
+                first.hear(message)
+            case _:
+                self._received.append(message)
+
+    def _answered(self, turn: Turn) -> None:
+        self.turns.popleft()
+        self.since = trio.current_time()
+        if self.turns:
+            self.turns[0].begin()
+
+    def give(self, turn: Turn) -> bool:
+        """Send it a call, behind those that it has; False if there is no room."""
+        message = packed(*turn.message)
+        inline = len(message) <= MOST_INLINE
+        with suppress(ConnectionError):  # it has died; that will be found
+            if not self._line.put(self._number + 1, message if inline else b""):
+                return False
+        self._number += 1
+        self.calls += 1
+        turn.child, turn.number, turn.rest = self, self._number, None if inline else turn.message
+        self.turns.append(turn)
+        while self._received:  # it has spoken since its last turn: a thread that was left behind may log
+            turn.hear(self._received.popleft())
+        if len(self.turns) == 1:
+            self.since = trio.current_time()
+            turn.begin()
+        turn.wake()
+        return True
+
+    def take_back(self) -> list[Turn]:
+        """The turns that it has not begun, and will not begin any more, in order."""
+        numbers = self._line.take_back()
+        found = [turn for turn in self.turns if turn.number in numbers]
+        if found:
+            self.turns = deque(turn for turn in self.turns if turn.number not in numbers)
+            self.calls -= len(found)
+        for turn in found:
+            turn.send_back()
+        return found
+
+    def stop(self, number: int, reason: StopReason) -> None:
+        """The soft stage of a call."""
         with suppress(OSError):  # it is dead, or does not read: the hard stage will find it
-            self._control.send(frame(self.calls, reason.value))
+            self._control.send(frame(number, reason.value))
 
     def dismiss(self) -> None:
         """Tell it that there will be no more calls, so that it ends in order."""
         with suppress(OSError):  # it is dead
-            self._work.shutdown(socket.SHUT_WR)
+            self._line.end()
 
     def kill(self) -> None:
         """Kill it, and every process of its group.
@@ -119,18 +203,27 @@ class ChildProcess:
         """Wait for its death, or for what is as good as that: it has closed its lines."""
         await trio.lowlevel.wait_readable(self._control)
 
-    async def bury(self) -> None:
-        """Kill what is left of its group, reap it, and close the lines; what it said before can still be received."""
+    async def bury(self) -> list[Turn]:
+        """Kill what is left of its group, reap it, hand out what it has said, and close the lines.
+
+        The first of its turns died with it, if it had one; those behind that are given back.
+        """
         self.kill()
         await self._process.wait()
         with suppress(BlockingIOError):  # a process that it has forked may hold the line open
             while self._read():
                 pass
+        left = self.take_back()
+        self._line.close()
         for line in (self._work, self._control):
             trio.lowlevel.notify_closing(line)
             line.close()
         os.close(self._life)
         self.gone.set()
+        for turn in self.turns:
+            turn.lose()
+        self.turns.clear()
+        return left
 
     @property
     def end(self) -> str:
@@ -158,12 +251,15 @@ async def start_child() -> ChildProcess:
         OSError: no process or descriptor is to be had.
     """
     with ExitStack() as ours, ExitStack() as theirs:
+        line = CallLine()
+        ours.callback(line.close)
         work, their_work = _pair(ours, theirs)
         control, their_control = _pair(ours, theirs)
         their_life, life = os.pipe()
         theirs.callback(os.close, their_life)
         ours.callback(os.close, life)
-        lines = {"work": their_work.fileno(), "control": their_control.fileno(), "life": their_life}
+        sockets = {"calls": line.theirs, "work": their_work, "control": their_control}
+        lines = {name: end.fileno() for name, end in sockets.items()} | {"life": their_life}
         process = await trio.lowlevel.open_process(
             [sys.executable, *_flags(), "-c", _PROGRAM.format(root=_ROOT, **lines)],
             stdin=subprocess.DEVNULL,
@@ -171,7 +267,7 @@ async def start_child() -> ChildProcess:
             start_new_session=True,
         )
         ours.pop_all()
-        return ChildProcess(process, work, control, life)
+        return ChildProcess(process, line, work, control, life)
 
 
 def _pair(ours: ExitStack, theirs: ExitStack) -> tuple[socket.socket, socket.socket]:

@@ -15,12 +15,23 @@ _LENGTH: Final = struct.Struct("!Q")
 
 
 def frame(*message: Any) -> bytes:
-    """*message* as it travels. Text that has no UTF-8 form is escaped: there is no telling what errors and logs say."""
-    try:
-        body = orjson.dumps(message)
-    except TypeError:
-        body = plain_text(message).encode()
+    """*message* as it travels in a stream."""
+    body = packed(*message)
     return _LENGTH.pack(len(body)) + body
+
+
+def packed(*message: Any) -> bytes:
+    """*message* itself. Text that has no UTF-8 form is escaped: there is no telling what errors and logs say."""
+    try:
+        return orjson.dumps(message)
+    except TypeError:
+        return plain_text(message).encode()
+
+
+def unpacked(data: bytes) -> list[Any]:
+    """The message that *data* is."""
+    message: list[Any] = orjson.loads(data)
+    return message
 
 
 class Frames:

@@ -98,7 +98,7 @@ class Voice:
         with self._speaking:
             if self._over:
                 raise NotRunning("the attempt has ended, and takes no more children")
-            self._line.send("submit", packed)
+            self._line.send("submit", self._number, packed)
             row, refusal = self._line.receive()
         if refusal is not None:
             raise unpack_refusal(*refusal)

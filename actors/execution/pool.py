@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -18,12 +17,14 @@ from ..core.task import ExecutionMode
 from .child_process import ChildProcess, start_child
 from .handler import Handler
 from .location import locate, main_file
+from .pace import BUDGET, Pace
+from .queue import LAST_WAIT, Queue
 from .wire import handle_record
 
 logger = logging.getLogger("actors.execution")
 
-LAST_WAIT: Final = 2.0
-"""Seconds that a child gets to end in order."""
+LOOK_EVERY: Final = BUDGET
+"""Seconds between two looks for calls that keep others waiting, while there may be any."""
 
 
 class Pool:
@@ -34,28 +35,31 @@ class Pool:
 
     Args:
         handlers: of all modes.
-        most_idle: how many are kept warm, beside the one that is ahead.
+        slots: how many should work at a time; so many are kept warm, beside the one that is ahead.
         calls_per_child: after so many it is replaced.
+
+    Attributes:
+        queue: what waits for a child, and what each does.
 
     Raises:
         HandlerNotImportable: a handler's name does not lead to it.
     """
 
-    def __init__(self, handlers: Mapping[str, Handler], most_idle: int, calls_per_child: int) -> None:
+    def __init__(self, handlers: Mapping[str, Handler], slots: int, calls_per_child: int) -> None:
         self._handlers = [handler for handler in handlers.values() if handler.mode is ExecutionMode.PROCESS]
         self._locations = [locate(handler.task_type, handler.function) for handler in self._handlers]
-        self._most_idle = most_idle
+        self._slots = slots
         self._calls_per_child = calls_per_child
         self._idle: list[ChildProcess] = []
         self._children: set[ChildProcess] = set()
         self._starting = 0
-        self._waiting = 0
-        self._problems: deque[Exception] = deque()
-        self._begun = False
-        self._news = trio.lowlevel.ParkingLot()
+        self._problem: Exception | None = None
+        self._begun = trio.Event()
+        self._watched = False
         self._nursery: trio.Nursery | None = None
         self._closing = trio.Event()
         self._closed = trio.Event()
+        self.queue = Queue(self, slots, Pace())
 
     @property
     def children(self) -> list[ChildProcess]:
@@ -83,36 +87,19 @@ class Pool:
             with trio.CancelScope(shield=True):
                 await self._close()
 
-    async def take(self) -> ChildProcess:
-        """A child for one call: the one that worked last, or the next that is ready.
-
-        Raises:
-            HandlerNotImportable, ProcessDied, OSError: none could be started.
-        """
-        self._waiting += 1
-        try:
-            while (child := self._idle_one()) is None:
-                self._provide()
-                if self._problems:
-                    raise self._problems.popleft()
-                await self._news.park()
-        finally:
-            self._waiting -= 1
-        self._provide()
-        child.calls += 1
-        return child
-
     def give_back(self, child: ChildProcess) -> None:
-        """Its call is over, whatever became of it."""
-        if self._is_worn_out(child):
+        """It does nothing any more."""
+        if self.calls_left(child) <= 0:
             self._retire(child)
         elif not child.gone.is_set():
             self._offer(child)
 
-    def _is_worn_out(self, child: ChildProcess) -> bool:
-        return child.calls >= self._calls_per_child
+    def calls_left(self, child: ChildProcess) -> int:
+        """How many more it may be given."""
+        return self._calls_per_child - child.calls
 
-    def _idle_one(self) -> ChildProcess | None:
+    def idle_one(self) -> ChildProcess | None:
+        """The child that worked last, or the next that is ready; it is the caller's now."""
         while self._idle:
             if (child := self._idle.pop()).is_alive:
                 return child
@@ -120,26 +107,38 @@ class Pool:
 
     def _offer(self, child: ChildProcess) -> None:
         """It can be called."""
-        if len(self._idle) > self._most_idle and not self._waiting:
+        if len(self._idle) > self._slots and not self.queue.waiting:
             self._retire(child)
-            return
-        self._idle.append(child)
-        self._news.unpark()
+        else:
+            self._idle.append(child)
 
-    def _provide(self) -> None:
-        """Start a child for each that is waited for, and one ahead."""
-        while self._nursery is not None and self._starting + len(self._idle) <= self._waiting:
+    def provide(self) -> None:
+        """Start a child for each that is waited for, and one ahead; and watch over those who wait behind others."""
+        if self._nursery is None:
+            return
+        while self._starting + len(self._idle) <= self.queue.waiting:
             self._starting += 1
             self._nursery.start_soon(self._live)
+        if not self._watched and self.queue.is_deep:
+            self._watched = True
+            self._nursery.start_soon(self._watch)
+
+    async def _watch(self) -> None:
+        while self.queue.is_deep and not self._closing.is_set():
+            await trio.sleep(LOOK_EVERY)
+            self.queue.relieve(starting=self._starting > 0)
+        self._watched = False
 
     async def _begin(self) -> None:
-        """Wait for the first child, whose imports show whether there can be any."""
-        self._provide()
-        while not self._idle:
-            if self._problems:
-                raise self._problems.popleft()
-            await self._news.park()
-        self._begun = True
+        """Wait for the first child, whose imports show whether there can be any.
+
+        Raises:
+            HandlerNotImportable, ProcessDied, OSError: there cannot.
+        """
+        self.provide()
+        await self._begun.wait()
+        if self._problem is not None:
+            raise self._problem
 
     async def _keep(self, opened: trio.Event) -> None:
         async with trio.open_nursery() as self._nursery:
@@ -183,11 +182,14 @@ class Pool:
         if problem is None:
             self._starting -= 1
             self._offer(child)
+            self._begun.set()
+            self.queue.assign()
             await child.ended()
-        await child.bury()
+        left = await child.bury()
         self._children.discard(child)
         if child in self._idle:
             self._idle.remove(child)
+        self.queue.bury(child, left)
         if problem is not None:
             self._be_without(problem)
 
@@ -207,9 +209,11 @@ class Pool:
     def _be_without(self, problem: Exception) -> None:
         """A child could not begin: who waits for it is told, if nobody else's will do."""
         self._starting -= 1
-        if self._starting < self._waiting or not self._begun:
-            self._problems.append(problem)
-            self._news.unpark()
+        if not self._begun.is_set():
+            self._problem = problem
+            self._begun.set()
+        elif self._starting < self.queue.waiting:
+            self.queue.fail_one(problem)
         elif not self._closing.is_set():
             logger.warning("no process could be started ahead: %s", problem)
 

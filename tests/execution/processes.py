@@ -72,12 +72,12 @@ class Processes(Runs):
 
 @asynccontextmanager
 async def processes(
-    known: dict[str, Handler] | None = None, *, most_idle: int = 2, calls_per_child: int = 100
+    known: dict[str, Handler] | None = None, *, slots: int = 2, calls_per_child: int = 100
 ) -> AsyncIterator[Processes]:
     """A pool that runs, and afterwards the proof that nothing is left of it."""
     before = open_files()
     chosen = handlers() if known is None else known
-    pool = Pool(chosen, most_idle, calls_per_child)
+    pool = Pool(chosen, slots, calls_per_child)
     async with pool.running():
         yield Processes(pool, chosen)
     assert pool.children == []

@@ -39,7 +39,7 @@ async def test_a_child_is_replaced_after_so_many_calls() -> None:
 
 
 async def test_no_more_children_stay_warm_than_were_asked_for() -> None:
-    async with processes(most_idle=1) as run:
+    async with processes(slots=1) as run:
         async with trio.open_nursery() as nursery:
             for number in range(4):
                 nursery.start_soon(run.call(handlers.double, number=number).run)
@@ -52,7 +52,7 @@ async def test_attempts_wait_for_children_that_have_yet_to_start() -> None:
     async def one() -> None:
         found.append(await run.result(handlers.who))
 
-    async with processes(most_idle=3) as run, trio.open_nursery() as nursery:
+    async with processes(slots=3) as run, trio.open_nursery() as nursery:
         for _ in range(6):
             nursery.start_soon(one)
     assert len(found) == 6

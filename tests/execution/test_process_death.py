@@ -60,7 +60,7 @@ async def test_a_child_that_is_killed_from_outside_fails_its_attempt_and_its_nei
     async def to_its_end(name: str) -> None:
         outcomes[name] = await run.call(handlers.finish_when_stopped, path=str(tmp_path / name)).run()
 
-    async with processes(most_idle=3) as run, trio.open_nursery() as nursery:
+    async with processes(slots=3) as run, trio.open_nursery() as nursery:
         nursery.start_soon(to_its_end, "victim")
         await begun(tmp_path / "victim")
         (victim,) = [child for child in run.pool.children if child.calls]
@@ -141,7 +141,7 @@ async def test_of_many_attempts_only_those_fail_whose_child_dies() -> None:
         ended.append((number, isinstance(outcome, Raised)))
 
     slots = trio.CapacityLimiter(4)
-    async with processes(most_idle=4) as run, trio.open_nursery() as nursery:
+    async with processes(slots=4) as run, trio.open_nursery() as nursery:
         for number in range(60):
             nursery.start_soon(one, number)
     assert sorted(ended) == [(number, number % 10 == 0) for number in range(60)]
