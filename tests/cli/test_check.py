@@ -125,7 +125,7 @@ def test_a_node_that_has_gone_silent_is_a_note(submit: Callable[..., str]) -> No
     now = time.time()
     with closing(sqlite3.connect("actors.db")) as connection, connection:
         row = ["silent", now - 60, now - 10, now + 60, 1, None]
-        connection.execute("INSERT INTO actors_node VALUES (?, ?, ?, ?, ?, ?)", row)
+        connection.execute("INSERT INTO actors_node VALUES (?, ?, ?, ?, ?, ?, NULL)", row)
     ended = actors("check", "service:app").fine
     assert ("note", "node") in findings(ended)
     assert "silent may be dead; last heard of 10 s ago" in ended.out

@@ -50,7 +50,7 @@ def hostile(folder: Path) -> str:
             ' "mailboxes": {"\\u001b[2J": {"state": "\\u009b", "last_error": "\\r\\n[bold]"}, "x": []}}'
         )
         connection.execute(
-            "INSERT OR REPLACE INTO actors_node VALUES (:evil, 0, 1e10, 1e11, 1, :snapshot)",
+            "INSERT OR REPLACE INTO actors_node VALUES (:evil, 0, 1e10, 1e11, 1, :snapshot, NULL)",
             {"evil": HOSTILE, "snapshot": snapshot},
         )
     return task_id

@@ -102,7 +102,7 @@ def test_the_tree_shows_each_actor_and_the_age_of_what_is_shown(node: Node) -> N
     assert columns.split()[:3] == ["actor", "state", "waiting"]
     assert [row.split()[0] for row in rows] == [
         "storage", "monitor", "timeout", "retry", "worker:coroutine", "worker:asyncio", "worker:thread",
-        "scheduler", "intake",
+        "worker:process", "scheduler", "intake",
     ]  # fmt: skip
     assert all(row.split()[1] == "running" for row in rows)
 
