@@ -79,6 +79,17 @@ class File(Tables):
             yield
             connection.execute("ROLLBACK")
 
+    def is_locked(self) -> bool:
+        """Whether another process is in the midst of writing."""
+        with self._connection("rw") as connection:
+            connection.execute("PRAGMA busy_timeout = 0")
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return True
+            connection.execute("ROLLBACK")
+            return False
+
 
 class OnServer(Tables):
     """A database of the task system on a PostgreSQL server, on a connection of our own until `close`."""

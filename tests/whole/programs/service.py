@@ -6,17 +6,14 @@ by SIGTERM while a claim is being committed.
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 import time
-from typing import Any
 
 import trio
 
 from actors import Settings, TaskContext, TaskEvent, TaskEventType, TaskSystem
-from actors.system import storage, transaction
 from tests.whole.programs.telling import say
+from tests.whole.programs.terminating import stop_on_sigterm, terminate_in_mid_claim
 
 path, grace, amount, *rest = sys.argv[1:]
 app = TaskSystem(f"sqlite:///{path}", settings=Settings(max_io_workers=4))
@@ -35,29 +32,6 @@ async def work(context: TaskContext, number: int, seconds: float) -> int:
     return number
 
 
-async def stop_on_sigterm(task_status: trio.TaskStatus[None]) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM) as signals:
-        task_status.started()
-        left = float(grace)
-        async for _ in signals:
-            say("stopping", time.monotonic())
-            app.stop(grace=left)
-            left = 0.0
-
-
-def terminate_in_mid_claim() -> None:
-    real = transaction.run
-
-    def run(done: Any, *args: Any, **kwargs: Any) -> Any:
-        answers = real(done, *args, **kwargs)
-        if done.claimed:
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(0.1)  # the transaction takes that long: the signal is handled meanwhile
-        return answers
-
-    vars(storage)["run"] = run
-
-
 def tell_of_returns(event: TaskEvent) -> None:
     if event.type is TaskEventType.RETURNED:
         say("returned", event.task_id)
@@ -67,7 +41,7 @@ async def main() -> None:
     if rest == ["mid-claim"]:
         terminate_in_mid_claim()
     async with trio.open_nursery() as nursery:
-        await nursery.start(stop_on_sigterm)
+        await nursery.start(stop_on_sigterm, app, float(grace))
         app.on_event(tell_of_returns)
         async with trio.open_nursery() as service:
             await service.start(app.serve)
