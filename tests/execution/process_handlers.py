@@ -179,13 +179,25 @@ def loop(path: str) -> None:
         pass
 
 
-def compute_with_a_family(path: str) -> None:
-    """Do that beside processes of one's own: one that was started, and one that was forked."""
+def have_a_family(path: str) -> None:
+    """Have processes of one's own, one that was started, and one that was forked; and say who they all are."""
     started = subprocess.Popen(["sleep", "1000"])
     forked = multiprocessing.get_context("fork").Process(target=time.sleep, args=(1000,))
     forked.start()
     touch(path, f"{os.getpid()} {started.pid} {forked.pid}")
+
+
+def compute_with_a_family(path: str) -> None:
+    """Keep the interpreter's lock in one call into C, beside processes of one's own."""
+    have_a_family(path)
     sum(range(10**12))
+
+
+def loop_with_a_family(path: str) -> None:
+    """Compute in Python, beside processes of one's own."""
+    have_a_family(path)
+    while True:
+        pass
 
 
 def segfault() -> None:
@@ -193,10 +205,7 @@ def segfault() -> None:
 
 
 def segfault_with_a_family(path: str) -> None:
-    started = subprocess.Popen(["sleep", "1000"])
-    forked = multiprocessing.get_context("fork").Process(target=time.sleep, args=(1000,))
-    forked.start()
-    touch(path, f"{started.pid} {forked.pid}")
+    have_a_family(path)
     ctypes.string_at(0)
 
 

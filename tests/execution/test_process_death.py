@@ -45,6 +45,12 @@ async def test_a_child_that_dies_fails_its_attempt_with_the_signal_or_the_exit_c
     assert vars(caplog.records[0])["task_type"] == function.__name__
 
 
+async def test_a_death_is_told_as_such_in_whatever_order_the_node_hears_of_it() -> None:
+    async with processes(most_idle=3) as run:
+        told = [(await run.raised(handlers.end, code=1)).info.type for _ in range(30)]
+    assert told == ["ProcessDied"] * 30
+
+
 async def test_a_death_is_retried_by_policy_like_an_error() -> None:
     async with processes() as run:
         outcome = await run.raised(handlers.end, code=1)
