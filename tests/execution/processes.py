@@ -38,7 +38,8 @@ def handlers() -> dict[str, Handler]:
 def is_handler(name: str, value: Any) -> bool:
     """Whether *value* is a function of the module that is meant to run in a child."""
     mine = getattr(value, "__module__", None) == process_handlers.__name__ and callable(value)
-    others = {"have_a_family", "touch", "touch_and_sleep", "decorated", "nested", "a_lambda", "original", "replaced", "partial"}
+    helpers = {"have_a_family", "touch", "touch_and_sleep", "decorated", "nested"}
+    others = {*helpers, "a_lambda", "original", "replaced", "partial"}
     return mine and not isinstance(value, type) and name not in others
 
 

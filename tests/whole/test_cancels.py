@@ -1,4 +1,4 @@
-"""1,000 cancels, in random states of their tasks and in every mode: what is counted, held and running is exact again."""
+"""1,000 cancels, in random states of their tasks and in every mode: counts, slots, leases and children stay exact."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import psutil
 import pytest
 import trio
 
-from actors import ExecutionMode, RetryPolicy, Settings, TaskContext, TaskEvent, TaskEventType, TaskStatus, TaskSystem
+from actors import ExecutionMode, RetryPolicy, Settings, TaskContext, TaskEvent, TaskEventType, TaskSystem
 from tests.execution.processes import open_files
 from tests.waiting import until
 from tests.whole import plain

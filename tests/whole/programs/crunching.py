@@ -14,7 +14,6 @@ from actors import ExecutionMode, Settings, TaskSystem
 from tests.execution.process_handlers import compute_with_a_family, loop_with_a_family
 from tests.whole.programs.telling import say
 
-
 WAYS = {"python": loop_with_a_family, "c": compute_with_a_family}
 
 

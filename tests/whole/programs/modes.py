@@ -26,14 +26,14 @@ TOLD = (TaskEventType.RECOVERED, TaskEventType.RETURNED, TaskEventType.FENCED, T
 
 async def of_trio(ctx: TaskContext, folder: str) -> int:
     mode_bodies.begin(ctx, folder)
-    while not mode_bodies.may_end(ctx, folder):
+    while not mode_bodies.may_end(ctx, folder):  # noqa: ASYNC110  # a file has no event
         await trio.sleep(mode_bodies.PAUSE)
     return ctx.attempt
 
 
 async def of_asyncio(ctx: TaskContext, folder: str) -> int:
     mode_bodies.begin(ctx, folder)
-    while not mode_bodies.may_end(ctx, folder):
+    while not mode_bodies.may_end(ctx, folder):  # noqa: ASYNC110  # a file has no event
         await asyncio.sleep(mode_bodies.PAUSE)
     return ctx.attempt
 
