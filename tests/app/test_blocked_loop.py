@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 import trio
 
-from actors import ExecutionMode, TaskStatus, TaskSystem, Ticket
+from actors import ExecutionMode, Settings, TaskStatus, TaskSystem, Ticket
 from actors.system.lag import BLOCKED_SECONDS
+from tests.whole import plain
 
 BLOCKED = "the event loop has not answered"
 COROUTINES = [ExecutionMode.COROUTINE, *([ExecutionMode.ASYNCIO] if find_spec("trio_asyncio") else [])]
@@ -105,6 +106,21 @@ async def test_a_coroutine_that_blocks_the_loop_is_named_with_its_stack(
     stack = record.getMessage().split("It is here:\n")[1].splitlines()
     assert stack[0].endswith(f"in {'busy' if who == 'handler' else 'child'}")
     assert any(line.endswith("in compute") for line in stack)
+
+
+@pytest.mark.parametrize("mode", [*COROUTINES, ExecutionMode.THREAD, ExecutionMode.PROCESS])
+async def test_the_lease_is_renewed_while_a_handler_of_any_mode_computes(file_url: str, mode: ExecutionMode) -> None:
+    app, path = TaskSystem(file_url, settings=Settings(lease_seconds=1)), file_url.removeprefix("sqlite:///")
+
+    async def computes() -> int:
+        return plain.looks_after_the_lease(path)
+
+    if mode in COROUTINES:
+        work = app.register_handler("computes", computes, mode=mode).request()
+    else:
+        work = app.register_handler("computes", plain.looks_after_the_lease, mode=mode).request(path=path)
+    async with app.running():
+        assert await (await app.submit(work)).result() == plain.BEATS
 
 
 async def test_what_blocks_the_loop_outside_of_handlers_is_shown_too(

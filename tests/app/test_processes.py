@@ -152,6 +152,27 @@ async def test_a_segfault_fails_its_task_alone_and_charges_no_crash(app: TaskSys
     assert "signal 11 (SIGSEGV)" in task.error_info.message
 
 
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (handlers.eat, "MemoryError"),  # the kernel refuses
+        (handlers.be_killed, "killed by signal 9 (SIGKILL), from outside or for want of memory"),  # it takes revenge
+    ],
+    ids=["refused", "killed"],
+)
+async def test_a_process_that_runs_out_of_memory_fails_its_attempt_alone(
+    app: TaskSystem, function: Callable[..., Any], words: str
+) -> None:
+    hungry, double = declare(app, function), declare(app, handlers.double)
+    async with running(app):
+        ticket = await hungry.submit()
+        others = [await double.submit(number=number) for number in range(5)]
+        task = await ticket.wait()
+        assert [await other.result() for other in others] == [0, 2, 4, 6, 8]
+    assert (task.status, task.attempt, task.crash_count) == (TaskStatus.FAILED, 1, 0)
+    assert words in str(task.error_info)
+
+
 async def test_a_task_whose_process_is_killed_from_outside_is_tried_again(app: TaskSystem, tmp_path: Path) -> None:
     path = tmp_path / "begun"
     work = declare(app, handlers.compute_with_a_family, max_retries=1, retry=RetryPolicy(base_delay=0))

@@ -139,6 +139,16 @@ def test_a_zombie_that_wakes_after_its_tasks_were_taken_over_is_fenced_in_every_
     scene.assert_completed(2, "crashed")
 
 
+def test_a_lease_that_cannot_be_renewed_while_the_work_goes_on_costs_no_task_anything_in_any_mode(scene: Scene) -> None:
+    program = scene.runs()
+    with scene.file.locked():
+        poll(lambda: time.time() > lease_until(scene.file) + 0.2)
+        (scene.folder / "go").touch()  # they end, and their outcomes have to wait
+    assert program.line("whole") == ["True"]
+    assert program.wait() == 0, program.story()
+    scene.assert_completed(1)
+
+
 def terminate(program: Program) -> list[int]:
     """SIGTERM to all of a service's processes, as service managers send it; those that are no node."""
     children = [child.pid for child in psutil.Process(program.pid).children(recursive=True)]

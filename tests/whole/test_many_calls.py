@@ -24,7 +24,7 @@ CALLS = int(os.environ.get("ACTORS_PROCESS_CALLS", "2000"))
 SLOTS = 2
 WARM_UP = 500
 CHUNK = 250
-GROWTH = 12_000_000
+GROWTH = 16_000_000
 """Bytes that the resident memory of a process may grow by, however many calls there are: SQLite's caches fill up."""
 MORE = 500
 """Objects that the node may have more after them."""

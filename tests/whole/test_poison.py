@@ -5,21 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import pytest
+
 from tests.whole.process import Program
 from tests.whole.programs.amounts import INNOCENT
 from tests.whole.table import File
 
 
+@pytest.mark.parametrize("mode", ["coroutine", "thread", "process"])
 def test_a_poison_task_fails_alone_at_its_third_crash_and_no_neighbour_is_charged(
-    start: Callable[..., Program], file: File
+    start: Callable[..., Program], file: File, mode: str
 ) -> None:
-    company = [_crash(start, file, "submit"), _crash(start, file, "resume")]
+    company = [_crash(start, file, "submit", mode), _crash(start, file, "resume", mode)]
     assert all(company), "the poison killed no neighbour"
     (poison,) = file.tasks("task_type = 'poison'").values()
     assert (poison["status"], poison["attempt"], poison["crash_count"]) == ("running", 2, 0)
 
-    assert _crash(start, file, "resume") == 0, "it did not run alone after two crashes"
-    last = start("poison", file.path, "resume")
+    assert _crash(start, file, "resume", mode) == 0, "it did not run alone after two crashes"
+    last = start("poison", file.path, "resume", mode)
     last.line("ended")
     assert last.wait() == 0
     (poison,) = file.tasks("task_type = 'poison'").values()
@@ -32,9 +35,9 @@ def test_a_poison_task_fails_alone_at_its_third_crash_and_no_neighbour_is_charge
     file.assert_exact(completed=INNOCENT, failed=1)
 
 
-def _crash(start: Callable[..., Program], file: File, mode: str) -> int:
+def _crash(start: Callable[..., Program], file: File, work: str, mode: str) -> int:
     """Let the poison do its work; how many others ran at that moment."""
-    program = start("poison", file.path, mode)
+    program = start("poison", file.path, work, mode)
     program.line("poison")
     program.line("dying")
     assert program.wait() == -9, program.story()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 
 import pytest
 import trio
 
-from actors import TaskContext, TaskEventType, TaskStatus, TaskSystem
+from actors import ExecutionMode, Settings, TaskContext, TaskEventType, TaskStatus, TaskSystem
 from actors.system import supervisor
 from actors.system.subscribers import BUFFER
 from tests.waiting import until
+from tests.whole import plain
 from tests.whole.crowd import Crowd
+from tests.whole.programs.mode_bodies import MODES
 from tests.whole.table import File
 
 SMALL = 4
@@ -95,23 +98,52 @@ async def test_a_flood_of_progress_and_logs_is_thinned_and_its_last_word_is_kept
             if number % 500 == 0:
                 await trio.sleep(0.01)
 
-    @app.task
-    def floods_in_a_thread(context: TaskContext) -> None:
+    @app.task(mode=ExecutionMode.ASYNCIO if "asyncio" in MODES else None)
+    async def floods_in_asyncio(context: TaskContext) -> None:
         for number in range(1, said + 1):
             context.progress(number / said, "working", number=number)
+            if number % 500 == 0:
+                await (asyncio if "asyncio" in MODES else trio).sleep(0.01)
 
+    in_a_thread = app.register_handler("thread", plain.floods)
+    in_a_process = app.register_handler("process", plain.floods, mode=ExecutionMode.PROCESS)
     app.on_event(lambda event: words.append(0.0) if event.type is TaskEventType.PROGRESS else None)
     async with app.running():
-        for flood in (floods, floods_in_a_thread):
+        requests = [floods.request(), floods_in_asyncio.request()]
+        requests += [flood.request(said=said) for flood in (in_a_thread, in_a_process)]
+        for request in requests:
             words.clear()
             began = trio.current_time()
-            task = await (await flood.submit()).wait()
+            task = await (await app.submit(request)).wait()
             seconds = trio.current_time() - began
             assert task.status is TaskStatus.COMPLETED
             assert task.progress is not None
             assert (task.progress.fraction, task.progress.data) == (1.0, {"number": said})
             assert 1 <= len(words) <= 2 + 5 * seconds
-    file.assert_exact(completed=2)
+    file.assert_exact(completed=4)
+
+
+@pytest.mark.parametrize("mode", [ExecutionMode.THREAD, ExecutionMode.PROCESS])
+async def test_an_endless_flood_of_progress_and_logs_delays_neither_its_own_stop_nor_others(
+    file: File, mode: ExecutionMode, caplog: pytest.LogCaptureFixture
+) -> None:
+    app, limit = TaskSystem(file.url, settings=Settings(max_io_workers=2, max_cpu_workers=2)), 1.0
+    flood = app.register_handler("flood", plain.floods_without_end, mode=mode, timeout=limit, max_retries=0)
+    quick = app.register_handler("quick", plain.quick, mode=mode)
+    longest = 0.0
+    async with app.running():
+        ticket = await flood.submit()
+        while not (await ticket.status()).ended:
+            began = trio.current_time()
+            assert await (await quick.submit(number=1)).result() == 1
+            longest = max(longest, trio.current_time() - began)
+        task = await ticket.task()
+    assert len(caplog.records) > 100, "it was no flood"
+    assert task.status is TaskStatus.TIMEOUT
+    assert task.started_at is not None
+    assert task.completed_at is not None
+    assert limit <= (task.completed_at - task.started_at).total_seconds() < limit + 0.5
+    assert longest < 1.0
 
 
 async def test_a_huge_cleanup_goes_in_batches_and_lets_others_through(file: File) -> None:

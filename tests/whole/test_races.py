@@ -5,17 +5,20 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
-from actors import TaskStatus, errors
+from actors import TaskRequest, TaskStatus, errors
 from actors.system import opening
 from actors.system.clock import Clock
 from actors.system.worker import Worker
 from tests.waiting import until
 from tests.whole.crowd import THREADS, Crowd
+from tests.whole.programs.mode_bodies import MODES
+from tests.whole.programs.modes import SLOTS, declared
 from tests.whole.table import File
 
 RACES = 200
@@ -90,6 +93,38 @@ async def test_no_slot_leaks_when_workers_crash_again_and_again(file: File, monk
         await until(lambda: not crowd.app.running_node.running.leased)
         crowd.assert_whole()
     file.assert_exact(completed=20 + THREADS)
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_no_slot_leaks_when_the_worker_of_any_mode_crashes_amid_its_tasks(
+    mode: str, file: File, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, app = Worker.receive, declared(str(file.path))
+    crashes: list[Worker] = []
+
+    async def receive(worker: Worker, batch: Sequence[Any]) -> None:
+        mine = worker._lane.name == mode and (tmp_path / "go").exists()
+        if mine and not crashes:
+            crashes.append(worker)
+            raise ZeroDivisionError("a worker's bug, before")
+        await real(worker, batch)
+        if mine and len(crashes) == 1:
+            crashes.append(worker)
+            raise ZeroDivisionError("a worker's bug, after")
+
+    monkeypatch.setattr(Worker, "receive", receive)
+    with trio.fail_after(40):
+        async with app.running():
+            tickets = await app.submit_many(TaskRequest(mode, {"folder": str(tmp_path)}) for _ in range(3 * SLOTS))
+            await until((tmp_path / f"{mode}.1").exists)
+            await until(lambda: app.metrics().lanes[mode].running == SLOTS)
+            (tmp_path / "go").touch()
+            assert [await ticket.result() for ticket in tickets] == [1] * 3 * SLOTS
+            assert len(crashes) == 2
+            await until(lambda: not app.running_node.running.leased)
+            lane = app.metrics().lanes[mode]
+            assert (lane.running, lane.free, lane.stuck) == (0, SLOTS, 0)
+    file.assert_exact(completed=3 * SLOTS)
 
 
 class Wall:

@@ -21,6 +21,7 @@ from tests.whole.programs import mode_bodies
 from tests.whole.programs.telling import say
 from tests.whole.programs.terminating import stop_on_sigterm, terminate_in_mid_claim
 
+SLOTS = 2
 TOLD = (TaskEventType.RECOVERED, TaskEventType.RETURNED, TaskEventType.FENCED, TaskEventType.STUCK)
 
 
@@ -48,7 +49,8 @@ BODIES = {
 
 def declared(path: str) -> TaskSystem:
     """A task system with a type for each mode, by its name."""
-    app = TaskSystem(f"sqlite:///{path}", settings=Settings(lease_seconds=1, max_cpu_workers=2, max_io_workers=2))
+    settings = Settings(lease_seconds=1, max_coroutines=SLOTS, max_cpu_workers=SLOTS, max_io_workers=SLOTS)
+    app = TaskSystem(f"sqlite:///{path}", settings=settings)
     for mode in mode_bodies.MODES:
         app.register_handler(mode, BODIES[mode], mode=ExecutionMode(mode))
     return app

@@ -1,18 +1,25 @@
-"""Runs a task that kills its process among innocent ones. Arguments: the path, and "submit" or "resume"."""
+"""Runs a task that kills its node among innocent ones.
+
+Arguments: the path, "submit" or "resume", and the mode of the poison.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import time
 
 import trio
 
-from actors import Settings, TaskContext, TaskSystem
+from actors import ExecutionMode, Settings, TaskContext, TaskSystem
 from tests.whole.programs.amounts import INNOCENT
-from tests.whole.programs.telling import die, say
+from tests.whole.programs.telling import die, die_with_the_parent, say
 
-path, mode = sys.argv[1:3]
+path, mode, way = sys.argv[1:4]
 app = TaskSystem(f"sqlite:///{path}", settings=Settings(max_retries=3))
 together = 0
+PATIENCE = 0.02
+"""Seconds until the neighbours of the poison run too, whom it takes down."""
 
 
 @app.task
@@ -25,12 +32,32 @@ async def innocent(context: TaskContext, number: int) -> int:
     return number
 
 
-@app.task
-async def poison(context: TaskContext) -> None:
-    """Waits until its neighbours run too, and takes them down."""
+async def of_trio(context: TaskContext) -> None:
     say("poison", context.attempt, "with", together)
-    await trio.sleep(0.02)
+    await trio.sleep(PATIENCE)
     die()
+
+
+async def of_asyncio(context: TaskContext) -> None:
+    say("poison", context.attempt, "with", together)
+    await asyncio.sleep(PATIENCE)
+    die()
+
+
+def in_a_thread(context: TaskContext) -> None:
+    say("poison", context.attempt, "with", together)
+    time.sleep(PATIENCE)
+    die()
+
+
+def in_a_process(context: TaskContext) -> None:
+    say("poison", context.attempt)
+    time.sleep(PATIENCE)
+    die_with_the_parent()
+
+
+BODIES = {"coroutine": of_trio, "asyncio": of_asyncio, "thread": in_a_thread, "process": in_a_process}
+poison = app.register_handler("poison", BODIES[way], mode=ExecutionMode(way))
 
 
 async def main() -> None:
@@ -44,4 +71,5 @@ async def main() -> None:
     say("ended")
 
 
-trio.run(main)
+if __name__ == "__main__":
+    trio.run(main)

@@ -33,3 +33,11 @@ def die() -> NoReturn:
     say("dying", time.monotonic())
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("a killed process goes on")
+
+
+def die_with_the_parent() -> NoReturn:
+    """End the process that started this one as `kill -9` does, and be ended by that."""
+    say("dying", time.monotonic())
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(60)
+    raise AssertionError("a process outlives its node")
