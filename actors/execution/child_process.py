@@ -115,8 +115,10 @@ class ChildProcess:
         """Take what has arrived; False at the end of the line.
 
         Raises:
-            BlockingIOError: nothing has.
+            BlockingIOError: nothing has, or the line is closed.
         """
+        if self.gone.is_set():  # it was buried after something had arrived, and before that was looked at
+            raise BlockingIOError
         try:
             data = self._work.recv(CHUNK)
         except ConnectionError:
