@@ -111,13 +111,17 @@ class Shared:
 
     @asynccontextmanager
     async def _in_threads(self, manager: AbstractContextManager[Any]) -> AsyncIterator[Any]:
-        """A plain context manager may block, so that it is entered and left in threads, not always the same."""
-        value = await trio.to_thread.run_sync(manager.__enter__)
+        """A plain context manager may block, so that it is entered and left in threads, not always the same.
+
+        But always in one context, so that it may reset the variables that it has set.
+        """
+        within = contextvars.copy_context().run
+        value = await trio.to_thread.run_sync(within, manager.__enter__)
         try:
             yield value
         finally:
             with trio.CancelScope(shield=True) as self._leaving:
-                await trio.to_thread.run_sync(manager.__exit__, None, None, None, abandon_on_cancel=True)
+                await trio.to_thread.run_sync(within, manager.__exit__, None, None, None, abandon_on_cancel=True)
 
     def _note(self, name: str, error: BaseException) -> None:
         what = f"{type(error).__name__}: {error}"

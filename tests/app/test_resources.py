@@ -189,6 +189,20 @@ async def test_they_see_the_context_variables_of_whoever_runs_the_system(app: Ta
     assert seen == ["north"]
 
 
+async def test_a_plain_one_may_reset_a_context_variable_that_it_has_set(
+    app: TaskSystem, caplog: pytest.LogCaptureFixture
+) -> None:
+    @app.resource("look")
+    def look() -> Iterator[None]:
+        token = region.set("in the resource")
+        yield
+        region.reset(token)
+
+    async with app.running():
+        assert region.get() == "none"
+    assert caplog.text == ""
+
+
 async def test_one_that_cannot_be_opened_fails_the_start_and_what_was_opened_is_closed(
     app: TaskSystem, log: list[str], named: Named
 ) -> None:
