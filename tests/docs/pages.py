@@ -29,6 +29,8 @@ from types import ModuleType
 import attrs
 import trio
 
+from tests.environment import untraced
+
 ROOT = Path(__file__).parents[2]
 LONGEST = 60.0
 """Seconds that one block may take."""
@@ -113,7 +115,7 @@ class Reader:
         ran = subprocess.run(
             ["bash", "-c", command],
             cwd=self._folder,
-            env={**os.environ, **ENVIRONMENT, "PATH": programs},
+            env=untraced(**ENVIRONMENT, PATH=programs),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,

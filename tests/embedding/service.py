@@ -13,6 +13,7 @@ from pathlib import Path
 import trio
 
 from actors import Task, TaskSystem
+from tests.environment import untraced
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "docs" / "examples"
@@ -90,10 +91,7 @@ async def serving(command: Sequence[str], **environment: str) -> AsyncIterator[S
     """Run *command* among the examples while the block runs; it listens on a port that was free."""
     process = await trio.lowlevel.open_process(
         [sys.executable, *command], stdout=-1, stderr=-2, cwd=EXAMPLES, start_new_session=True,
-        env={
-            **os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "BIND": "127.0.0.1:0", "PORT": "0",
-            **environment,
-        },
+        env=untraced(PYTHONPATH=str(ROOT), PYTHONUNBUFFERED="1", BIND="127.0.0.1:0", PORT="0", **environment),
     )  # fmt: skip
     service = Service(process)
     async with trio.open_nursery() as nursery:

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.environment import untraced
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -24,8 +26,6 @@ class Program:
     """
 
     def __init__(self, name: str, *arguments: object) -> None:
-        # Without the tracer of a coverage run: times are looked at, and who is killed tells it nothing anyway.
-        untraced = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_PROCESS")}
         self.name = name
         self.lines: list[list[str]] = []
         self._unread = b""
@@ -36,7 +36,7 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             cwd=ROOT,
-            env={**untraced, "PYTHONPATH": str(ROOT)},
+            env=untraced(PYTHONPATH=str(ROOT)),
             start_new_session=True,
         )
 
