@@ -6,7 +6,7 @@ import fcntl
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import sqlalchemy
@@ -17,10 +17,15 @@ ENVIRONMENT = "ACTORS_TEST_POSTGRES_URL"
 
 
 class PostgresServer:
-    """Makes and drops databases on the server behind *url*, whose user must be allowed to create them."""
+    """Makes and drops databases on the server behind *url*, whose user must be allowed to create them.
 
-    def __init__(self, url: str) -> None:
+    Attributes:
+        restart: stops the server and starts it again; None for somebody else's.
+    """
+
+    def __init__(self, url: str, restart: Callable[[], object] | None = None) -> None:
         self._url: URL = make_url(url).set(drivername=DRIVER)
+        self.restart = restart
 
     @contextmanager
     def database(self, *, template: str = "template1") -> Iterator[str]:
@@ -69,7 +74,12 @@ def _own_server() -> Iterator[PostgresServer]:
         with _alone():
             process = get_server(folder)  # stops at exit too, by its own atexit
         try:
-            server = PostgresServer(process.get_uri())
+
+            def restart() -> None:
+                process.stop()
+                process.start()
+
+            server = PostgresServer(process.get_uri(), restart)
             server.forget_durability()
             yield server
         finally:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Select, cast, column, func, literal_column, select, table
+from sqlalchemy import BigInteger, Connection, Select, cast, column, func, select, table
 
-_locks = table(
-    "pg_locks", column("locktype"), column("granted"), column("classid"), column("objid"), column("objsubid")
-)
+_locks = table("pg_locks", *(column(name) for name in ("pid", "locktype", "classid", "objid", "objsubid")))
+_sessions = table("pg_stat_activity", column("pid"), column("usename"))
 
 
 def now(connection: Connection) -> float:
@@ -32,8 +31,17 @@ def lock(connection: Connection, key: int) -> bool:
 
 def is_free(connection: Connection, key: int) -> bool:
     """Whether no session holds the lock *key*. Looking takes nothing: to try it would be to hold it."""
+    return connection.execute(_holders(key).limit(1)).first() is None
+
+
+def end_session(connection: Connection, key: int) -> None:
+    """End the session that holds the lock *key*, with what it has under way, if it is of this user."""
+    mine = _sessions.c.usename == func.current_user()
+    holder = select(func.pg_terminate_backend(_sessions.c.pid)).where(_sessions.c.pid.in_(_holders(key)), mine)
+    connection.execute(holder).all()
+
+
+def _holders(key: int) -> Select[tuple[int]]:
     high, low = cast(_locks.c.classid, BigInteger), cast(_locks.c.objid, BigInteger)
-    held: Select[Any] = select(literal_column("1")).where(
-        _locks.c.locktype == "advisory", high == key >> 32, low == key & 0xFFFFFFFF, _locks.c.objsubid == 1
-    )
-    return connection.execute(held.limit(1)).first() is None
+    this = (high == key >> 32) & (low == key & 0xFFFFFFFF) & (_locks.c.objsubid == 1)
+    return select(_locks.c.pid).where(_locks.c.locktype == "advisory", this)

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from ..core.errors import NotRunning, StorageUnavailable
+import trio
+
+from ..core.errors import ActorsError, NotRunning, StorageUnavailable
 from ..kernel import ActorCrashed, ActorStopped, Ask, Handle
 from ..store.connection import Connection
+from ..store.faults import passing
 from .messages import Read, StorageMessage
+from .patience import FIRST_PAUSE, LONGEST_PAUSE, PATIENCE
 
 R = TypeVar("R")
 
@@ -38,6 +42,24 @@ class Door:
             ) from error
 
     async def read(self, query: Callable[[Connection], R]) -> R:
-        """What *query* returns on the reader's connection."""
-        found: R = await self.ask(Read(query))
-        return found
+        """What *query* returns on the reader's connection; asked again while a fault may pass.
+
+        Raises:
+            StorageUnavailable: it did not pass in time.
+        """
+        begun, pause = trio.current_time(), FIRST_PAUSE
+        while True:
+            try:
+                found: R = await self.ask(Read(query))
+                return found
+            except ActorsError:
+                raise
+            except Exception as error:
+                reason, waited = passing(error), trio.current_time() - begun
+                if reason is None:
+                    raise
+                if waited >= PATIENCE:
+                    words = f"the database answered nothing for {waited:.3g} s: {reason}; it may be asked again"
+                    raise StorageUnavailable(words) from error
+            await trio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)

@@ -15,6 +15,8 @@ from ..store.connection import Connection
 LOOK_SECONDS: Final = 0.2
 SILENT_SECONDS: Final = 2.0
 """For how long a node's heart has to be still before it may count as dead: four beats."""
+AGAIN_SECONDS: Final = 1.0
+"""After which a dead node that is still there is told of again."""
 
 
 @attrs.frozen
@@ -33,10 +35,15 @@ class Dead:
 
 @attrs.define
 class _Seen:
-    """A heartbeat, and for how many seconds it has been the last one."""
+    """A heartbeat, for how many seconds it has been the last one, and what that means.
+
+    Attributes:
+        crashed: see `Dead`; once it is known it stays, since the lock of one whose lease was over is free afterwards.
+    """
 
     heartbeat_at: float
     silence: float = 0.0
+    crashed: bool | None = None
 
 
 class Vigil:
@@ -48,7 +55,7 @@ class Vigil:
 
     Args:
         wall: the server's time, epoch seconds.
-        tell: called in the event loop; again after as long, if the node is still there.
+        tell: called in the event loop; again after a second, if the node is still there.
         monotonic: seconds.
     """
 
@@ -77,7 +84,7 @@ class Vigil:
             silent = self._silent(nodes.peers(connection, self._node))
             dead = [found for peer in silent if (found := self._judged(connection, peer)) is not None]
         for found in dead:
-            del self._seen[found.node]
+            self._seen[found.node].silence = SILENT_SECONDS - AGAIN_SECONDS
         if dead:
             self._token.run_sync_soon(self._tell, dead)
         return LOOK_SECONDS
@@ -90,11 +97,20 @@ class Vigil:
         before, self._seen = self._seen, {}
         for peer in peers:
             seen = before.get(peer.node)
-            same = seen is not None and seen.heartbeat_at == peer.heartbeat_at
-            self._seen[peer.node] = _Seen(peer.heartbeat_at, seen.silence + passed if same and seen else 0.0)
+            if seen is None or seen.heartbeat_at != peer.heartbeat_at:
+                seen = _Seen(peer.heartbeat_at)
+            else:
+                seen.silence += passed
+            self._seen[peer.node] = seen
         return [peer for peer in peers if self._seen[peer.node].silence >= SILENT_SECONDS]
 
     def _judged(self, connection: Connection, peer: nodes.Peer) -> Dead | None:
-        crashed = peer.lock_key is not None and server.is_free(connection, peer.lock_key)
-        over = peer.lease_until < self._wall()
-        return Dead(peer.node, peer.heartbeat_at, crashed) if crashed or over else None
+        """Whether *peer* is dead. Whose lease is over loses its session too: what it had under way keeps its rows."""
+        seen, key = self._seen[peer.node], peer.lock_key
+        if seen.crashed is None and key is not None and server.is_free(connection, key):
+            seen.crashed = True
+        elif seen.crashed is None and peer.lease_until < self._wall():
+            seen.crashed = False
+        if seen.crashed is False and key is not None:
+            server.end_session(connection, key)
+        return None if seen.crashed is None else Dead(peer.node, peer.heartbeat_at, seen.crashed)

@@ -137,6 +137,23 @@ def test_a_lock_is_held_until_its_session_ends_and_looking_takes_nothing(postgre
             assert server.is_free(other, KEY)
 
 
+def test_a_session_that_holds_a_lock_is_ended_with_what_it_has_under_way(postgres_engine: Engine) -> None:
+    with postgres_engine.connect() as holder, postgres_engine.connect() as other:
+        with holder.begin():
+            assert server.lock(holder, KEY)
+        holder.begin()
+        registered(holder, "node-1")
+        with other.begin():
+            server.end_session(other, KEY + 1)
+            holder.execute(text("SELECT 1"))
+            server.end_session(other, KEY)
+        with pytest.raises(OperationalError):
+            holder.execute(text("SELECT 1"))
+        with other.begin():
+            assert server.is_free(other, KEY)
+            assert nodes.peers(other, "me") == []
+
+
 def test_a_session_of_its_own_is_no_pool(postgres_engine: Engine) -> None:
     with postgres_engine.connect() as connection:
         assert not server.pooled(connection)

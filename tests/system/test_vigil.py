@@ -24,7 +24,9 @@ class Scene:
         self.now = 1000.0
         self.lock_is_free = False
         self.told: list[Dead] = []
+        self.ended: list[int] = []
         monkeypatch.setattr(server, "is_free", lambda connection, key: self.lock_is_free)
+        monkeypatch.setattr(server, "end_session", lambda connection, key: self.ended.append(key))
         self.vigil = Vigil("me", lambda: self.now, self._tell, lambda: self.now)
         with connection.begin():
             schema.create(connection)
@@ -74,14 +76,19 @@ async def test_silence_and_a_free_lock_are_a_crash(scene: Scene) -> None:
 
 
 async def test_silence_past_the_lease_is_a_lost_lease_and_no_crash(scene: Scene) -> None:
-    dead = await scene.pass_time(LEASE + 1)
+    assert await scene.pass_time(LEASE - 1) == []
+    assert scene.ended == []
+    dead = await scene.pass_time(1.2)
+    assert scene.ended == [2], "what it had under way would keep its rows from who takes them over"
+    scene.lock_is_free = True  # now that its session has ended
+    dead += await scene.pass_time(5)
     assert {(one.node, one.crashed) for one in dead} == {("other", False), ("leases-alone", False)}
 
 
 async def test_a_lock_that_means_nothing_is_not_looked_at(scene: Scene) -> None:
     scene.lock_is_free = True
     assert await scene.pass_time(LEASE - 1, "other") == []
-    assert [one.node for one in await scene.pass_time(2, "other")] == ["leases-alone"]
+    assert {one.node for one in await scene.pass_time(2, "other")} == {"leases-alone"}
 
 
 async def test_a_time_without_a_look_is_no_silence(scene: Scene) -> None:
@@ -101,4 +108,4 @@ async def test_on_a_new_connection_the_watch_begins_anew(scene: Scene) -> None:
 
 async def test_one_that_is_still_there_after_it_was_told_of_is_told_of_again(scene: Scene) -> None:
     scene.lock_is_free = True
-    assert len(await scene.pass_time(5, "leases-alone")) == 2
+    assert len(await scene.pass_time(4.5, "leases-alone")) == 3

@@ -96,7 +96,7 @@ class OnServer(Tables):
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._engine = create_engine(url, isolation_level="AUTOCOMMIT")
+        self._engine = create_engine(url, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
 
     def rows(self, sql: str, *values: object) -> list[dict[str, Any]]:
         """Read; or do what SQL says that returns rows."""

@@ -14,6 +14,7 @@ from typing import Any
 import attrs
 import pytest
 
+from tests.postgres import PostgresServer
 from tests.whole.process import Program, poll
 from tests.whole.table import OnServer, result
 
@@ -22,7 +23,8 @@ SECONDS = float(os.environ.get("ACTORS_NODES_SECONDS", "10"))
 SEED = int(os.environ.get("ACTORS_KILL_SEED", "20240607"))
 BACK_WITHIN = 3.0
 """Seconds from a kill within which another node runs what the dead one ran."""
-FOR_EVER = 60.0
+RESTARTS = 5
+SESSIONS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'actors'"
 
 
 @attrs.frozen
@@ -43,10 +45,17 @@ class Herd:
     folder: Path
     names: dict[int, str] = attrs.field(factory=dict)
 
-    def node(self, lease: float = 15.0, submitters: int = 0, skew: float = 0.0) -> Program:
-        program = self.start("member", self.server.url, self.folder, lease, submitters, skew)
-        (self.names[program.pid],) = program.line("ready")
+    def begin(self, lease: float = 15.0, submitters: int = 0, skew: float = 0.0) -> Program:
+        """Start a node, without waiting until it is ready."""
+        return self.start("member", self.server.url, self.folder, lease, submitters, skew)
+
+    def ready(self, program: Program) -> Program:
+        if program.pid not in self.names:
+            (self.names[program.pid],) = program.line("ready")
         return program
+
+    def node(self, lease: float = 15.0, submitters: int = 0, skew: float = 0.0) -> Program:
+        return self.ready(self.begin(lease, submitters, skew))
 
     def running_on(self, program: Program) -> dict[str, int]:
         """The tasks that the database says *program* runs, with their attempts."""
@@ -116,17 +125,13 @@ def test_what_a_killed_node_ran_runs_again_on_another_within_three_seconds(herd:
     nodes = [herd.node(submitters=4) for _ in range(3)]
     until = time.monotonic() + SECONDS
     while time.monotonic() < until:
-        victim = nodes.pop(chance.randrange(3))
+        victim = herd.ready(nodes.pop(0))
         poll(lambda: len(herd.running_on(victim)) > 2)  # noqa: B023  # it is over when the next one is chosen
         dead_at = victim.kill()
         kills.append((dead_at, herd.running_on(victim)))
-        nodes.append(herd.node(submitters=4))
+        nodes.append(herd.begin(submitters=4))
         time.sleep(chance.uniform(0.2, 1.0))  # the moment of a kill is a time, not an event
-    for node in nodes[1:]:
-        node.tell("end")
-        node.wait()
-    last = nodes[0]
-    kills.append((last.kill(), {}))
+    end_in_order(*nodes)
     herd.work_off()
     tasks = herd.assert_all_done_once()
     times = sorted(times_to_be_back(herd, kills))
@@ -154,14 +159,68 @@ def test_a_node_that_sleeps_past_its_lease_wakes_as_a_zombie_and_is_refused(herd
     poll(lambda: not herd.running_on(other))
     # It is no zombie any more: known again, and at work.
     poll(lambda: herd.server.rows("SELECT count(*) AS n FROM actors_node")[0]["n"] == 2)
-    other.tell("end")
-    assert other.wait() == 0
+    end_in_order(other)
     sleeper.tell("slow 5 0.1")
     sleeper.line("submitted")
     herd.work_off()
-    sleeper.tell("end")
-    assert sleeper.wait() == 0
+    end_in_order(sleeper)
     tasks = herd.assert_all_done_once()
     assert {row["crash_count"] for row in tasks.values()} == {0}, "a lost lease was charged"
     outcomes = [attempt["outcome"] for rows in herd.server.attempts().values() for attempt in rows]
     assert outcomes == ["lost"] * 20
+
+
+def end_in_order(*nodes: Program) -> None:
+    for node in nodes:
+        node.tell("end")
+    for node in nodes:
+        assert node.wait() == 0, node.story()
+
+
+def assert_all_ran_once(herd: Herd) -> None:
+    """Nobody was taken for dead, and nothing that ran was started again."""
+    tasks = herd.assert_all_done_once()
+    assert {row["crash_count"] for row in tasks.values()} == {0}
+    assert {len(ran) for ran in herd.executed().values()} == {1}
+
+
+@pytest.mark.timeout(240)
+def test_nodes_go_on_after_each_restart_of_the_server_and_no_live_task_runs_twice(
+    herd: Herd, postgres_server: PostgresServer
+) -> None:
+    if postgres_server.restart is None:
+        pytest.skip("somebody else's server is not ours to restart")
+    nodes = [herd.node(submitters=3) for _ in range(3)]
+    for _ in range(RESTARTS):
+        done = len(herd.acknowledged())
+        poll(lambda: len(herd.acknowledged()) > done + 30)  # noqa: B023  # it is over before the next round
+        poll(lambda: all(map(herd.running_on, nodes)))
+        postgres_server.restart()
+    done = len(herd.acknowledged())
+    poll(lambda: len(herd.acknowledged()) > done + 30)
+    end_in_order(*nodes)
+    herd.work_off()
+    assert_all_ran_once(herd)
+
+
+@pytest.mark.timeout(120)
+def test_sessions_that_are_cut_off_and_clocks_ten_minutes_wrong_do_no_harm(herd: Herd) -> None:
+    chance = random.Random(SEED)
+    nodes = [herd.node(submitters=3, skew=skew) for skew in (0.0, 600.0, -600.0)]
+    cut = 0
+    until = time.monotonic() + SECONDS / 2
+    while time.monotonic() < until:
+        sessions = [row["pid"] for row in herd.server.rows(SESSIONS)]
+        herd.server.rows(f"SELECT pg_terminate_backend({chance.choice(sessions)})")
+        cut += 1
+        time.sleep(chance.uniform(0.05, 0.4))  # the moment is a time, not an event
+    done = len(herd.acknowledged())
+    poll(lambda: len(herd.acknowledged()) > done + 30)
+    (now,) = herd.server.rows("SELECT extract(epoch FROM clock_timestamp())::float AS n")
+    for row in herd.server.rows("SELECT heartbeat_at, lease_until FROM actors_node"):
+        assert row["heartbeat_at"] == pytest.approx(now["n"], abs=5)
+    end_in_order(*nodes)
+    herd.work_off()
+    print(f"\n{cut} sessions cut off, {len(herd.acknowledged())} tasks")
+    assert cut > 3
+    assert_all_ran_once(herd)

@@ -17,7 +17,7 @@ url, folder, lease, submitters, skew = sys.argv[1:6]
 right = time.time
 time.time = lambda: right() + float(skew)
 
-from actors import Settings, TaskContext, TaskEvent, TaskEventType, TaskSystem  # noqa: E402  # with the wrong clock
+from actors import Settings, TaskContext, TaskEvent, TaskEventType, TaskSystem, errors  # noqa: E402  # with the wrong clock
 from tests.whole.programs.telling import listen, note, say  # noqa: E402
 
 settings = Settings(max_io_workers=4, max_coroutines=60, max_retries=0, lease_seconds=float(lease), grace_seconds=1)
@@ -63,7 +63,11 @@ async def submit_without_pause(number: int) -> None:
         requests = [quick.request(), slow.request(seconds=seconds), slow.request(seconds=seconds / 2)]
         if turn % 10 == 0:
             requests.append(thread.request(seconds=seconds))
-        tickets = await app.submit_many(requests)
+        try:
+            tickets = await app.submit_many(requests)
+        except errors.StorageUnavailable as error:
+            say("unavailable", error)
+            continue
         for ticket in tickets:
             note(f"{folder}/acknowledged", ticket.task_id)
         for ticket in tickets:
