@@ -105,7 +105,7 @@ class ChildProcess:
                 self.kill()
                 await self.gone.wait()
         except (BlockingIOError, trio.ClosedResourceError):
-            pass  # someone has caught up; or it is buried, and its last words were read then
+            pass  # it is buried; its last words were read then
         finally:
             self.is_listened_to = False
             if self.turns:
@@ -127,10 +127,13 @@ class ChildProcess:
             self._hand_out(message)
         return bool(data)
 
-    def catch_up(self) -> None:
-        """Hand out what has arrived already, whoever else is about to."""
-        with suppress(BlockingIOError):  # nothing has
-            self._read()
+    @property
+    def has_spoken(self) -> bool:
+        """Whether there is something to be handed out, so that more may be answered than is known yet."""
+        try:
+            return bool(self._work.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
 
     def _hand_out(self, message: list[Any]) -> None:
         first = self.turns[0] if self.turns else None

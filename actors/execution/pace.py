@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 BUDGET: Final = 0.016
@@ -16,12 +17,16 @@ _WEIGHT: Final = 0.2
 class Pace:
     """What was measured in the child processes of one node.
 
+    Args:
+        types: the task types that are called in processes.
+
     Attributes:
         depths: task type → how many of its calls share a slot, for the small types, where these are 2 to `MOST`. They
             are powers of two, so that parts of slots add up to whole ones, and figures about to change do not flap.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, types: Iterable[str] = ()) -> None:
+        self.types = frozenset(types)
         self.depths: dict[str, int] = {}
         self._means: dict[str, float] = {}
 
@@ -39,6 +44,10 @@ class Pace:
     def depth(self, task_type: str) -> int:
         """How many calls of *task_type* share a slot; 1 for one that was never measured."""
         return self.depths.get(task_type, 1)
+
+    def slots_of(self, counts: Mapping[str, int]) -> int:
+        """How many slots calls of these types fill, the last one perhaps in part."""
+        return -(-sum(count * (MOST // self.depth(task_type)) for task_type, count in counts.items()) // MOST)
 
 
 def depth_of(seconds: float) -> int:

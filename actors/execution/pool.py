@@ -39,6 +39,7 @@ class Pool:
         calls_per_child: after so many it is replaced.
 
     Attributes:
+        pace: how long the handlers take.
         queue: what waits for a child, and what each does.
 
     Raises:
@@ -59,7 +60,8 @@ class Pool:
         self._nursery: trio.Nursery | None = None
         self._closing = trio.Event()
         self._closed = trio.Event()
-        self.queue = Queue(self, slots, Pace())
+        self.pace = Pace(handler.task_type for handler in self._handlers)
+        self.queue = Queue(self, slots, self.pace)
 
     @property
     def children(self) -> list[ChildProcess]:

@@ -41,8 +41,9 @@ class ProcessCall:
         self._turn: Turn | None = None
 
     async def run(self) -> str:
-        queue = self._attempt.surroundings.pool.queue
-        turn = self._turn = Turn(self._attempt, small=queue.pace.depth(self._attempt.task.task_type) > 1)
+        pool, task_type = self._attempt.surroundings.pool, self._attempt.task.task_type
+        queue, turn = pool.queue, Turn(self._attempt, small=pool.pace.depth(task_type) > 1)
+        self._turn = turn
         queue.enter(turn)
         try:
             answer = await self._converse(turn)
@@ -91,7 +92,7 @@ class ProcessCall:
             return None, pack_refusal(error)
 
     def _result(self, turn: Turn, answer: list[Any] | None) -> str:
-        pace = self._attempt.surroundings.pool.queue.pace
+        pace = self._attempt.surroundings.pool.pace
         match answer:
             case ["returned", _, str(result), seconds]:
                 pace.saw(turn.task_type, seconds)

@@ -47,7 +47,7 @@ class Queue:
     def __init__(self, children: Children, slots: int, pace: Pace) -> None:
         self._children = children
         self._slots = slots
-        self.pace = pace
+        self._pace = pace
         self._alone: deque[Turn] = deque()
         self._small: deque[Turn] = deque()
         self._working: set[ChildProcess] = set()
@@ -136,7 +136,7 @@ class Queue:
             self._working.add(idle)
             self._shared.add(idle)
             return idle
-        depth = self.pace.depth(task_type)
+        depth = self._pace.depth(task_type)
         open_to_it = [child for child in self._shared if self._has_room(child, depth)]
         return min(open_to_it, key=_length, default=None)
 
@@ -152,12 +152,11 @@ class Queue:
         """Take from behind calls that take long what waits there; and give back what has waited too long."""
         now = trio.current_time()
         for child in list(self._shared):
-            child.catch_up()  # this loop may have been what took long
-            if not child.turns or child.since + PATIENCE > now:
+            if not child.turns or child.since + PATIENCE > now or child.has_spoken:  # this loop may have been slow
                 self._slow.discard(child)
             elif child not in self._slow:
                 self._slow.add(child)
-                self.pace.saw(child.turns[0].task_type, now - child.since)
+                self._pace.saw(child.turns[0].task_type, now - child.since)
                 self.enter_again(child.take_back())
         if not starting:
             for turn in [turn for turn in self._small if turn.entered + MOST_WAIT <= now]:

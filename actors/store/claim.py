@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 from sqlalchemy import (
@@ -37,18 +37,37 @@ MOST_ARMS = 200
 
 @attrs.frozen
 class Room:
-    """How much one lane can start now, in all and of each eligible task type."""
+    """How much one lane can start now, in all and of each eligible task type.
+
+    Attributes:
+        depths: task type → how many of it share a slot; 1 for one that is not named.
+    """
 
     lane: str
     slots: int
     types: Mapping[str, int]
+    depths: Mapping[str, int] = {}
 
     def less(self, taken: Sequence[Claimed]) -> Room:
         """The room that is left after *taken*, in other lanes, since a type's limit holds for all of them."""
         if not taken:
             return self
         counts = Counter([row.task_type for row in taken])
-        return Room(self.lane, self.slots, {name: left - counts[name] for name, left in self.types.items()})
+        types = {name: left - counts[name] for name, left in self.types.items()}
+        return Room(self.lane, self.slots, types, self.depths)
+
+    def beside(self, taken: Sequence[Claimed]) -> Iterator[Room]:
+        """What is left of the slots that *taken* fills, for more of the same types, one type after the other.
+
+        Only full slots are shared out, and by what was next in the order of ranks: so a task that needs a slot of its
+        own waits for no more than one.
+        """
+        rest = self.less(taken)
+        free = self.slots - sum(1 / self.depths.get(row.task_type, 1) for row in taken)
+        for name in dict.fromkeys(row.task_type for row in taken):
+            if (most := min(int(free * self.depths.get(name, 1)), rest.types[name])) > 0:
+                free -= most / self.depths.get(name, 1)
+                yield Room(self.lane, most, {name: most})
 
 
 @attrs.frozen
@@ -71,7 +90,11 @@ def claim(
     else:
         found = []
         for room in rooms:
-            found += _claim_lane(connection, room.less(found), node, now, aging)
+            first = _claim_lane(connection, room.less(found), node, now, aging)
+            if room.depths and len(first) == room.slots:
+                for more in room.less(found).beside(first):
+                    first += _claim_lane(connection, more, node, now, aging)
+            found += first
     for (task_type, status), n in Counter([(row.task_type, row.claimed_as) for row in found]).items():
         tally.moved(task_type, status, "running", n)
         tally.happened(task_type, "started", n)

@@ -68,7 +68,12 @@ class Deadlines:
         """Take out the deadlines that have come."""
         while self._heap and self._heap[0][0] <= now:
             deadline = heapq.heappop(self._heap)
-            if not deadline[4].over:
+            _, _, stage, reason, attempt = deadline
+            if attempt.over:
+                continue
+            if (later := _really_due(deadline, now)) > now:
+                self.add(later, stage, reason, attempt)
+            else:
                 yield deadline
 
     def tidy(self, running: int) -> None:
@@ -76,3 +81,13 @@ class Deadlines:
         if len(self._heap) > 3 * running + SPARE:
             self._heap = [deadline for deadline in self._heap if not deadline[4].over]
             heapq.heapify(self._heap)
+
+
+def _really_due(deadline: Deadline, now: float) -> float:
+    """When *deadline* comes: the limits of an attempt that waits behind others in a child count from its begin."""
+    when, _, stage, reason, attempt = deadline
+    if reason is not StopReason.SOFT_TIMEOUT or stage is Stage.STUCK:
+        return when
+    limit = attempt.task.soft_timeout_seconds if stage is Stage.SOFT else attempt.task.timeout_seconds
+    assert limit is not None, "it was watched for"
+    return (now if attempt.waits else attempt.started) + limit

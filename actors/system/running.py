@@ -13,6 +13,7 @@ from ..core.request import Claimed
 from ..core.stop import StopReason
 from ..execution.attempt import Attempt
 from ..execution.handler import Handler
+from ..execution.pace import Pace
 from ..store.claim import Room
 from .deadlines import Deadlines
 from .recorder import Recorder
@@ -36,17 +37,23 @@ def ignore() -> None:
 class Lane:
     """A named pool of slots, what runs in them, and the outcomes that are not stored yet.
 
+    Args:
+        pace: of handlers in processes: several calls of a small type share a slot.
+
     Attributes:
         taken: claimed tasks that have not ended, whether the Worker has started them or has yet to hear of them.
+        in_processes: those of them whose handlers run in processes, by type.
         outbox: outcomes that the Worker has not looked at.
         stuck: attempts that ran on past their hard stage; each frees its slot, for as many as the lane has slots.
         look: hints the lane's Worker that the outbox is no longer empty.
     """
 
-    def __init__(self, name: str, slots: int) -> None:
+    def __init__(self, name: str, slots: int, pace: Pace) -> None:
         self.name = name
         self.slots = slots
         self.taken = 0
+        self.in_processes: Counter[str] = Counter()
+        self._pace = pace
         self.running: dict[int, Attempt] = {}
         self.outbox: deque[tuple[Attempt, Outcome]] = deque()
         self.stuck: set[Attempt] = set()
@@ -54,8 +61,11 @@ class Lane:
         self.look: Callable[[], object] = ignore
 
     def free(self) -> int:
-        """How many attempts can start now."""
-        return self.slots - self.taken - max(0, len(self.stuck) - self.slots)
+        """How many attempts can start now, if each takes a slot of its own."""
+        taken = self.taken
+        if self._pace.depths:
+            taken += self._pace.slots_of(self.in_processes) - self.in_processes.total()
+        return self.slots - taken - max(0, len(self.stuck) - self.slots)
 
 
 class Running:
@@ -73,8 +83,11 @@ class Running:
             Any other slot comes free with an outcome, and the transaction that stores it looks at the room too.
     """
 
-    def __init__(self, lanes: Mapping[str, int], handlers: Mapping[str, Handler], recorder: Recorder) -> None:
-        self.lanes = {name: Lane(name, slots) for name, slots in lanes.items()}
+    def __init__(
+        self, lanes: Mapping[str, int], handlers: Mapping[str, Handler], recorder: Recorder, pace: Pace | None = None
+    ) -> None:
+        self._pace = pace or Pace()
+        self.lanes = {name: Lane(name, slots, self._pace) for name, slots in lanes.items()}
         self.handlers = handlers
         self.recorder = recorder
         self.leased: dict[int, int] = {}
@@ -106,12 +119,12 @@ class Running:
         """What can start now, by lane and type."""
         if self.stop_at is not None or self.alone or self.short_of_memory:
             return []
-        paused = self.paused
+        paused, depths = self.paused, dict(self._pace.depths)
         types = {
             name: self._left(handler) for name, handler in self.handlers.items() if ("task_type", name) not in paused
         }
         return [
-            Room(lane.name, max(0, lane.free()), types)
+            Room(lane.name, max(0, lane.free()), types, depths)
             for lane in self.lanes.values()
             if ("lane", lane.name) not in paused
         ]
@@ -127,12 +140,16 @@ class Running:
             self.unstarted[task.seq] = task
             self.by_type[task.task_type] += 1
             self.lanes[task.lane].taken += 1
+            if task.task_type in self._pace.types:
+                self.lanes[task.lane].in_processes[task.task_type] += 1
             self.alone += task.alone
 
     def release(self, task: Claimed) -> None:
         """A slot is free again; the lease stays until the outcome is stored."""
         self.by_type[task.task_type] -= 1
         self.lanes[task.lane].taken -= 1
+        if task.task_type in self._pace.types:
+            self.lanes[task.lane].in_processes[task.task_type] -= 1
         self.alone -= task.alone
 
     def settle(self, seq: int, attempt: int) -> None:

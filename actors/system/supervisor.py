@@ -153,7 +153,7 @@ class _Parts:
         self._opened = opened
         self.clock = opened.clock
         self.chance = Chance(plan.seed)
-        self.running = Running(plan.lanes, plan.handlers, opened.recorder)
+        self.running = Running(plan.lanes, plan.handlers, opened.recorder, pool.pace)
         self.subscribers = Subscribers(plan.callbacks)
         self.board = Board(self.clock.wall)
         self.meter = Meter(trio.current_time())
