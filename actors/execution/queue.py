@@ -76,11 +76,15 @@ class Queue:
 
     def leave(self, turn: Turn) -> None:
         """It is over, whatever has become of it."""
-        child = turn.child
-        if child is not None and not child.turns and child in self._working:
+        if turn.child is not None:
+            self._let_go(turn.child)
+        self.assign()
+
+    def _let_go(self, child: ChildProcess) -> None:
+        """It may do something else, if it has done all that it was given."""
+        if not child.turns and child in self._working:
             self._forget(child)
             self._children.give_back(child)
-        self.assign()
 
     def bury(self, child: ChildProcess, left: Iterable[Turn]) -> None:
         """It is dead; those *left* had not begun."""
@@ -97,12 +101,14 @@ class Queue:
             return _remove(turn, self._small)
         if not turn.small or turn not in turn.child.turns:
             return False
-        child = turn.child
-        found = child.take_back()
-        for other in found:
-            if other is not turn:
-                child.give(other)
+        found = self._take_back(turn.child)
+        self.enter_again(other for other in found if other is not turn)
         return turn in found
+
+    def _take_back(self, child: ChildProcess) -> list[Turn]:
+        found = child.take_back()
+        self._let_go(child)
+        return found
 
     async def withdraw(self, turn: Turn) -> None:
         """End it at once: if it has begun, by a kill."""
@@ -156,8 +162,10 @@ class Queue:
                 self._slow.discard(child)
             elif child not in self._slow:
                 self._slow.add(child)
-                self._pace.saw(child.turns[0].task_type, now - child.since)
-                self.enter_again(child.take_back())
+                left = self._take_back(child)
+                if child.turns:  # else it has not even begun with the first: that is the machine's fault
+                    self._pace.saw(child.turns[0].task_type, now - child.since)
+                self.enter_again(left)
         if not starting:
             for turn in [turn for turn in self._small if turn.entered + MOST_WAIT <= now]:
                 turn.give_back()
