@@ -60,6 +60,11 @@ class Queue:
         return len(self._alone) + (bool(self._small) and self._may_share_another)
 
     @property
+    def working(self) -> list[ChildProcess]:
+        """The children that have been given something, and have not done all of it."""
+        return list(self._working)
+
+    @property
     def _may_share_another(self) -> bool:
         return len(self._shared) < max(1, self._slots - len(self._working) + len(self._shared))
 

@@ -143,6 +143,27 @@ def remember(value: str) -> str:
     return before
 
 
+def note(path: str, number: int, crash_at: int = -1, compute_at: int = -1, wait_at: int = -1) -> list[int]:
+    """Write *number* into *path*, and do what is asked for at it: die, compute for ever, or wait for `path`.go."""
+    with open(path, "a") as file:
+        file.write(f"{number}\n")
+    if number == crash_at:
+        ctypes.string_at(0)
+    if number == compute_at:
+        sum(range(10**12))
+    while number == wait_at and not os.path.exists(f"{path}.go"):
+        time.sleep(0.002)
+    return [number, os.getpid()]
+
+
+def say_number(ctx: TaskContext, number: int) -> int:
+    """Say it in every way there is."""
+    ctx.progress(number / 1000)
+    ctx.log.warning("number %d", number)
+    ctx.submit(TaskRequest("child", {"number": number}))
+    return number
+
+
 def until_stopped(ctx: TaskContext, path: str) -> None:
     """Obey the soft stage."""
     touch(path)
