@@ -80,9 +80,8 @@ def written(path: Path) -> list[int]:
 
 
 async def test_small_calls_share_a_child_and_each_gets_its_own_result(tmp_path: Path) -> None:
-    async with processes(slots=1) as run:
-        async with started(run, notes(run, tmp_path / "notes", 100)) as chunk:
-            pass
+    async with processes(slots=1) as run, started(run, notes(run, tmp_path / "notes", 100)) as chunk:
+        pass
     found = [chunk.result(number) for number in range(100)]
     assert [number for number, _ in found] == list(range(100))
     assert len({pid for _, pid in found}) == 1
@@ -119,9 +118,8 @@ async def test_what_was_measured_decides(tmp_path: Path) -> None:
 
 
 async def test_a_crash_in_the_midst_of_a_chunk_fails_that_call_alone(tmp_path: Path) -> None:
-    async with processes(slots=1) as run:
-        async with started(run, notes(run, tmp_path / "notes", 30, crash_at=13)) as chunk:
-            pass
+    async with processes(slots=1) as run, started(run, notes(run, tmp_path / "notes", 30, crash_at=13)) as chunk:
+        pass
     assert [number for number, outcome in chunk.outcomes.items() if isinstance(outcome, Raised)] == [13]
     assert {chunk.result(number)[0] for number in range(30) if number != 13} == set(range(30)) - {13}
     assert sorted(written(tmp_path / "notes")) == list(range(30)), "each began once"
@@ -130,22 +128,20 @@ async def test_a_crash_in_the_midst_of_a_chunk_fails_that_call_alone(tmp_path: P
 @pytest.mark.parametrize("what", ["compute_at", "wait_at"])
 async def test_one_that_takes_long_does_not_hold_up_those_behind_it(what: str, tmp_path: Path) -> None:
     path = tmp_path / "notes"
-    async with processes(slots=2) as run:
-        async with started(run, notes(run, path, 20, **{what: 0})) as chunk:
-            await chunk.ended(*range(1, 20))
-            assert run.pool.pace.depth("note") == 1 or 0 not in chunk.outcomes
-            chunk.attempts[0].force(StopReason.CANCEL)
+    async with processes(slots=2) as run, started(run, notes(run, path, 20, **{what: 0})) as chunk:
+        await chunk.ended(*range(1, 20))
+        assert run.pool.pace.depth("note") == 1 or 0 not in chunk.outcomes
+        chunk.attempts[0].force(StopReason.CANCEL)
     assert chunk.outcomes[0] == Cancelled()
     assert sorted(written(path)) == list(range(20))
 
 
 async def test_those_that_find_no_child_for_a_second_are_given_back(tmp_path: Path) -> None:
     path = tmp_path / "notes"
-    async with processes(slots=1) as run:
-        async with started(run, notes(run, path, 5, wait_at=0)) as chunk:
-            await chunk.ended(1, 2, 3, 4)
-            assert written(path) == [0]
-            handlers.touch(f"{path}.go")
+    async with processes(slots=1) as run, started(run, notes(run, path, 5, wait_at=0)) as chunk:
+        await chunk.ended(1, 2, 3, 4)
+        assert written(path) == [0]
+        handlers.touch(f"{path}.go")
     assert [chunk.outcomes[number] for number in range(1, 5)] == [Returned()] * 4
     assert chunk.result(0)[0] == 0
 
@@ -156,14 +152,13 @@ async def test_a_stop_of_one_that_has_not_begun_ends_it_at_once_and_harms_nobody
     reason: StopReason, outcome: Outcome, way: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "notes"
-    async with processes(slots=1) as run:
-        async with started(run, notes(run, path, 6, wait_at=0)) as chunk:
-            await until(lambda: written(path) == [0])
-            assert [attempt.waits for attempt in chunk.attempts] == [False] + [True] * 5
-            getattr(chunk.attempts[3], way)(reason)
-            await chunk.ended(3)
-            assert list(chunk.outcomes) == [3]
-            handlers.touch(f"{path}.go")
+    async with processes(slots=1) as run, started(run, notes(run, path, 6, wait_at=0)) as chunk:
+        await until(lambda: written(path) == [0])
+        assert [attempt.waits for attempt in chunk.attempts] == [False] + [True] * 5
+        getattr(chunk.attempts[3], way)(reason)
+        await chunk.ended(3)
+        assert list(chunk.outcomes) == [3]
+        handlers.touch(f"{path}.go")
     assert chunk.outcomes[3] == outcome
     assert written(path) == [0, 1, 2, 4, 5]
     assert len({chunk.result(number)[1] for number in (0, 1, 2, 4, 5)}) == 1
@@ -171,10 +166,9 @@ async def test_a_stop_of_one_that_has_not_begun_ends_it_at_once_and_harms_nobody
 
 async def test_the_hard_stage_of_the_one_that_runs_leaves_the_others_to_another_child(tmp_path: Path) -> None:
     path = tmp_path / "notes"
-    async with processes(slots=1) as run:
-        async with started(run, notes(run, path, 6, compute_at=2)) as chunk:
-            await until(lambda: 2 in written(path))
-            chunk.attempts[2].force(StopReason.CANCEL)
+    async with processes(slots=1) as run, started(run, notes(run, path, 6, compute_at=2)) as chunk:
+        await until(lambda: 2 in written(path))
+        chunk.attempts[2].force(StopReason.CANCEL)
     assert chunk.outcomes[2] == Cancelled()
     assert sorted(written(path)) == list(range(6))
     assert {chunk.result(number)[0] for number in range(6) if number != 2} == {0, 1, 3, 4, 5}
@@ -182,14 +176,13 @@ async def test_the_hard_stage_of_the_one_that_runs_leaves_the_others_to_another_
 
 async def test_the_limits_of_a_call_count_from_when_it_begins(tmp_path: Path) -> None:
     path = tmp_path / "notes"
-    async with processes(slots=1) as run:
-        async with started(run, notes(run, path, 2, wait_at=0)) as chunk:
-            await until(lambda: written(path) == [0])
-            first, second = chunk.attempts
-            before = second.started
-            assert second.waits
-            handlers.touch(f"{path}.go")
-            await chunk.ended(0, 1)
+    async with processes(slots=1) as run, started(run, notes(run, path, 2, wait_at=0)) as chunk:
+        await until(lambda: written(path) == [0])
+        first, second = chunk.attempts
+        before = second.started
+        assert second.waits
+        handlers.touch(f"{path}.go")
+        await chunk.ended(0, 1)
     assert not second.waits
     assert second.started > before
     assert second.started >= first.started
@@ -234,9 +227,8 @@ async def test_a_payload_that_is_no_small_one_goes_alone(tmp_path: Path) -> None
 
 
 async def test_children_are_replaced_after_so_many_small_calls_too(tmp_path: Path) -> None:
-    async with processes(slots=1, calls_per_child=7) as run:
-        async with started(run, notes(run, tmp_path / "notes", 40)) as chunk:
-            pass
+    async with processes(slots=1, calls_per_child=7) as run, started(run, notes(run, tmp_path / "notes", 40)) as chunk:
+        pass
     found = [chunk.result(number)[1] for number in range(40)]
     assert max(found.count(pid) for pid in found) <= 7
 
@@ -247,18 +239,17 @@ async def test_under_random_kills_and_stops_each_call_has_one_outcome_and_it_is_
 ) -> None:
     path, chance = tmp_path / "notes", random.Random(seed)
     stopped, killed = set[int](), 0
-    async with processes(slots=2) as run:
-        async with started(run, notes(run, path, 150)) as chunk:
-            for _ in range(25):
-                await until(lambda before=chunk.ends: chunk.ends > before or chunk.ends == 150)  # type: ignore[misc]
-                left = [number for number in range(150) if number not in chunk.outcomes]
-                if chance.random() < 0.3 and (busy := [child for child in run.pool.children if child.turns]):
-                    os.kill(chance.choice(busy).pid, signal.SIGKILL)
-                    killed += 1
-                elif left:
-                    number = chance.choice(left)
-                    stopped.add(number)
-                    getattr(chunk.attempts[number], chance.choice(["stop", "force"]))(StopReason.CANCEL)
+    async with processes(slots=2) as run, started(run, notes(run, path, 150)) as chunk:
+        for _ in range(25):
+            await until(lambda before=chunk.ends: chunk.ends > before or chunk.ends == 150)  # type: ignore[misc]
+            left = [number for number in range(150) if number not in chunk.outcomes]
+            if chance.random() < 0.3 and (busy := [child for child in run.pool.children if child.turns]):
+                os.kill(chance.choice(busy).pid, signal.SIGKILL)
+                killed += 1
+            elif left:
+                number = chance.choice(left)
+                stopped.add(number)
+                getattr(chunk.attempts[number], chance.choice(["stop", "force"]))(StopReason.CANCEL)
     failed = [number for number, outcome in chunk.outcomes.items() if isinstance(outcome, Raised)]
     assert len(failed) <= killed
     for number, outcome in chunk.outcomes.items():

@@ -67,6 +67,40 @@ def test_a_claim_is_bounded_by_each_type(world: World) -> None:
     assert world.claim(room(10, mail=0)) == []
 
 
+def deep(slots: int, depths: dict[str, int], **types: int) -> claim.Room:
+    """Room in which several tasks of some types share a slot."""
+    return claim.Room("coroutine", slots, types or dict.fromkeys(TYPES, 1000), depths)
+
+
+def test_a_slot_is_filled_with_tasks_of_a_small_type_when_there_is_one_for_each_slot(world: World) -> None:
+    mails = world.submitted(*["mail"] * 40)
+    assert ids(world.claim(deep(2, {"mail": 16}))) == mails[:32]
+    assert ids(world.claim(deep(2, {"mail": 16}))) == mails[32:]
+
+
+def test_small_tasks_leave_slots_to_others_by_the_order_of_ranks(world: World) -> None:
+    mails = world.submitted(*["mail"] * 20)
+    reports = world.submitted("report", "report")
+    later = world.submitted(*["mail"] * 20)
+    assert ids(world.claim(deep(4, {"mail": 8}))) == [*mails, *later[:12]]
+    assert ids(world.claim(deep(1, {"mail": 8}))) == reports[:1]
+    assert ids(world.claim(deep(2, {"mail": 8}))) == [reports[1], *later[12:]]
+
+
+def test_several_small_types_share_slots_by_their_parts(world: World) -> None:
+    first = world.submitted("mail", "resize")
+    mails, resizes = world.submitted(*["mail"] * 20), world.submitted(*["resize"] * 20)
+    found = world.claim(deep(2, {"mail": 8, "resize": 2}))
+    assert ids(found)[:2] == first
+    assert (ids(found)[2:13], ids(found)[13:]) == (mails[:11], [])
+    assert ids(world.claim(deep(1, {"mail": 8, "resize": 2}, resize=100))) == resizes[:2]
+
+
+def test_a_types_own_limit_bounds_what_shares_a_slot(world: World) -> None:
+    mails = world.submitted(*["mail"] * 20)
+    assert ids(world.claim(deep(2, {"mail": 8}, mail=5))) == mails[:5]
+
+
 def test_each_lane_claims_its_own(world: World) -> None:
     (thread,) = world.submitted("mail", lane="thread")
     (coroutine,) = world.submitted("mail")

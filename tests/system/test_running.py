@@ -12,6 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from actors.core.outcome import Finished, Outcome, Raised, Returned
 from actors.core.stop import StopReason
 from actors.execution.attempt import Attempt
+from actors.execution.pace import Pace
 from actors.system.recorder import Recorder
 from actors.system.running import LAST_WAIT, UNLIMITED, Running
 from tests.execution.world import claimed, handler
@@ -112,6 +113,36 @@ async def test_rooms_keep_to_a_types_own_limit() -> None:
         lefts.append(world.running.rooms()[0].types["work"])
         world.take(seq)
     assert [*lefts, world.running.rooms()[0].types["work"]] == [2, 1, 0]
+
+
+async def test_tasks_of_a_small_type_share_a_slot_and_each_other_one_has_its_own() -> None:
+    pace = Pace(["work"])
+    world = World(handler(rest), handler(rest, "mail"), pace=pace)
+    lane = world.running.lanes["coroutine"]
+    tasks = [world.take(seq, task_type="work" if seq <= 33 else "mail") for seq in range(1, 35)]
+    assert lane.free() == 4 - 34
+    pace.saw("work", 0.0001)
+    assert lane.free() == 4 - 2 - 1
+    assert world.running.rooms()[0].depths == {"work": 32}
+    world.running.release(tasks[0])
+    assert lane.free() == 4 - 1 - 1
+    for task in tasks[1:]:
+        world.running.release(task)
+    assert (lane.free(), lane.taken, lane.in_processes.total()) == (4, 0, 0)
+
+
+async def test_a_type_that_is_small_no_longer_takes_whole_slots_at_once() -> None:
+    pace = Pace(["work"])
+    pace.saw("work", 0.0001)
+    world = World(pace=pace)
+    tasks = [world.take(seq) for seq in range(1, 9)]
+    assert world.running.lanes["coroutine"].free() == 3
+    pace.saw("work", 10.0)
+    assert world.running.lanes["coroutine"].free() == 4 - 8
+    assert world.running.rooms()[0].slots == 0
+    for task in tasks:
+        world.running.release(task)
+    assert world.running.lanes["coroutine"].free() == 4
 
 
 async def test_nothing_starts_beside_a_task_that_has_to_run_alone() -> None:

@@ -63,6 +63,23 @@ async def test_an_attempt_that_ended_is_left_alone(autojump_clock: MockClock) ->
     assert ended.stopping is None
 
 
+async def test_the_limits_of_one_that_waits_behind_others_count_from_its_begin(autojump_clock: MockClock) -> None:
+    world = World()
+    attempt = world.attempt(soft_timeout_seconds=2.0, timeout_seconds=5.0)
+    attempt.waits = True
+    world.running.deadlines.watch([attempt])
+    async with alive("timeout", lambda: make(world)):
+        await trio.sleep(7)
+        assert attempt.stopping is None
+        attempt.begin()
+        begun = trio.current_time()
+        assert attempt.started == begun
+        assert await world.monitor.next() == SoftTimedOut(attempt)
+        assert trio.current_time() - begun == pytest.approx(2)
+        assert await world.monitor.next() == Stuck(attempt)
+        assert trio.current_time() - begun == pytest.approx(5 + STUCK_AFTER)
+
+
 async def test_a_cancel_gives_the_grace_time(autojump_clock: MockClock) -> None:
     world = World()
     attempt, other = world.attempt(1), world.attempt(2)

@@ -17,6 +17,7 @@ from actors.declare import Declaration, TaskOptions
 from actors.execution.attempt import Attempt
 from actors.execution.handler import Handler
 from actors.execution.hooks import AttemptHooks
+from actors.execution.pace import Pace
 from actors.execution.pool import Pool
 from actors.execution.surroundings import Surroundings
 from actors.kernel import Actor, Ask, Child, Limits, Probe, supervise
@@ -54,12 +55,12 @@ class World:
     The type `work` is declared by default; the lane `coroutine` has four slots, `thread` two.
     """
 
-    def __init__(self, *handlers: Handler, recorder: Recorder | None = None) -> None:
+    def __init__(self, *handlers: Handler, recorder: Recorder | None = None, pace: Pace | None = None) -> None:
         known = handlers or (handler(rest),)
         self.clock = Clock(None)
         self.chance = Chance(1)
         self.handlers = {one.task_type: one for one in known}
-        self.running = Running({"coroutine": 4, "thread": 2}, self.handlers, recorder or Recorder(None))
+        self.running = Running({"coroutine": 4, "thread": 2}, self.handlers, recorder or Recorder(None), pace)
         self.board = Board(self.clock.wall)
         self.hooks = AttemptHooks()
         self.surroundings = Surroundings(
