@@ -46,7 +46,7 @@ async def test_a_child_that_dies_fails_its_attempt_with_the_signal_or_the_exit_c
 
 
 async def test_a_death_is_told_as_such_in_whatever_order_the_node_hears_of_it() -> None:
-    async with processes(most_idle=3) as run:
+    async with processes() as run:
         told = [(await run.raised(handlers.end, code=1)).info.type for _ in range(30)]
     assert told == ["ProcessDied"] * 30
 
