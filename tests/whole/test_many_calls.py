@@ -29,6 +29,8 @@ GROWTH = 16_000_000
 MORE = 500
 """Objects that the node may have more after them."""
 EVERY = 100
+FILES = 6
+"""Descriptors that a node has for each child."""
 
 
 def children() -> list[psutil.Process]:
@@ -59,7 +61,7 @@ async def at_rest(app: TaskSystem) -> int:
     node = app.running_node
     await until(lambda: not node.running.leased and len(children()) <= SLOTS + 1)
     assert psutil.STATUS_ZOMBIE not in [child.status() for child in children()]
-    return open_files() - 4 * len(children())
+    return open_files() - FILES * len(children())
 
 
 async def call(app: TaskSystem, first: int, last: int) -> None:
