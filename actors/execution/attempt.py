@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 
+import attrs
 import trio
 
 from ..core.control import StopRequested
@@ -11,7 +13,7 @@ from ..core.outcome import Cancelled, Finished, Outcome, Returned, TimedOut
 from ..core.request import Claimed
 from ..core.stop import StopReason
 from ..core.task import ErrorInfo, moment
-from .calls import call_of
+from .calls import Call, call_of
 from .context import TaskContext, enter
 from .faults import contained, first_leaf, info, raised, unexplained
 from .handler import Handler
@@ -19,14 +21,25 @@ from .surroundings import Surroundings
 from .whereabouts import shown
 
 
+@attrs.frozen
+class Instant:
+    """The same moment on trio's clock and on the wall: epoch seconds."""
+
+    clock: float
+    wall: float
+
+
 class Attempt:
     """A handler that runs, or has run, for one claimed task.
 
     The soft stage is `stop(reason)`, the hard one `force(reason)`; both may come at any time and more than once.
 
+    Args:
+        began: when its limits begin to count; by default now, at the time of its claim.
+
     Attributes:
         limiter: of threads, for the lane that it runs in.
-        started, ended: trio's clock at the start of the handler, and when its outcome was taken.
+        started, ended: trio's clock when its limits began to count, and when its outcome was taken.
         over: whether its outcome has been taken; what it still does changes nothing.
         waits: whether it has a place behind others, and has not begun: none of its limits has come.
     """
@@ -35,21 +48,27 @@ class Attempt:
                  "surroundings", "task", "waits")  # fmt: skip
 
     def __init__(
-        self, task: Claimed, handler: Handler, limiter: trio.CapacityLimiter, surroundings: Surroundings
+        self,
+        task: Claimed,
+        handler: Handler,
+        limiter: trio.CapacityLimiter,
+        surroundings: Surroundings,
+        began: Instant | None = None,
     ) -> None:
+        began = began or Instant(trio.current_time(), task.started_at)
         self.task = task
         self.handler = handler
-        self.started = self.ended = trio.current_time()
+        self.started = self.ended = began.clock
         self.over = self.waits = False
         self.context = TaskContext(
-            task, lambda progress: surroundings.report(self, progress), surroundings.prepare, surroundings.resources
+            task, partial(surroundings.report, self), surroundings.prepare, surroundings.resources, began.wall
         )
         self.limiter = limiter
         self.surroundings = surroundings
         # Whatever cancels the service reaches its handlers through the stages of a shutdown, and no other way.
         self._scope = trio.CancelScope(shield=True)
         self._forced: StopReason | None = None
-        self._call = call_of(self)
+        self._call: Call | None = None  # while it lasts
 
     def __repr__(self) -> str:
         return f"<Attempt {self.task.attempt} of {self.task.task_type!r} {self.task.task_id}>"
@@ -67,12 +86,13 @@ class Attempt:
     @property
     def still_runs(self) -> bool:
         """Whether it was left behind, and has not ended."""
-        return self._call.goes_on
+        return self._call is not None and self._call.goes_on
 
     def stop(self, reason: StopReason) -> None:
         """The soft stage: the handler is told, and may finish or clean up."""
         self.context.stop(reason)
-        self._call.stop(reason)
+        if self._call is not None:
+            self._call.stop(reason)
 
     def force(self, reason: StopReason) -> None:
         """The hard stage."""
@@ -102,11 +122,17 @@ class Attempt:
                 self.surroundings.hooks.begin(self.context)
         except BaseException as error:
             return self._raised(contained(error, "a before_attempt hook"))
+        self._call = call = call_of(self)
+        if self.stopping is not None:
+            call.stop(self.stopping)
         try:
             with self._scope:
-                return self._returned(await self._call.run())
+                return self._returned(await call.run())
         except BaseException as error:
             return self._raised(contained(error, "the handler"))
+        finally:
+            if not call.goes_on:
+                self._call = None  # it holds this attempt, and a circle waits for the garbage collector
         return self.cut_off()
 
     def tell(self, outcome: Outcome) -> None:
@@ -117,7 +143,7 @@ class Attempt:
 
     def stack(self) -> str:
         """Where its handler is, as the lines of a traceback; in the event loop. Empty for one in another process."""
-        return shown(self._call.frames())
+        return "" if self._call is None else shown(self._call.frames())
 
     def _returned(self, result: str) -> Outcome:
         if self.stopping is StopReason.CANCEL:

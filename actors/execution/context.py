@@ -30,10 +30,14 @@ _current: ContextVar[TaskContext] = ContextVar("actors.current")
 
 
 class TaskContext:
-    """One attempt, as its handler sees it. All of it may be used from the handler's own thread."""
+    """One attempt, as its handler sees it. All of it may be used from the handler's own thread.
 
-    __slots__ = ("_children", "_log", "_over", "_prepare", "_report", "_resources", "_task", "interrupted", "noticed",
-                 "scopes", "stopping")  # fmt: skip
+    Args:
+        began_at: epoch seconds at which its limits began to count; by default those of the claim.
+    """
+
+    __slots__ = ("_began_at", "_children", "_log", "_over", "_prepare", "_report", "_resources", "_task", "interrupted",
+                 "noticed", "scopes", "stopping")  # fmt: skip
 
     def __init__(
         self,
@@ -41,8 +45,10 @@ class TaskContext:
         report: Callable[[Progress], None],
         prepare: Callable[[TaskRequest], NewTask],
         resources: Resources = NO_RESOURCES,
+        began_at: float | None = None,
     ) -> None:
         self._task = task
+        self._began_at = task.started_at if began_at is None else began_at
         self._report = report
         self._prepare = prepare
         self._resources = resources
@@ -114,7 +120,7 @@ class TaskContext:
         return self._after(self._task.soft_timeout_seconds)
 
     def _after(self, seconds: float | None) -> datetime | None:
-        return None if seconds is None else moment(self._task.started_at) + timedelta(seconds=seconds)
+        return None if seconds is None else moment(self._began_at) + timedelta(seconds=seconds)
 
     @property
     def log(self) -> logging.LoggerAdapter[logging.Logger]:
@@ -165,8 +171,12 @@ class TaskContext:
         return row
 
     def end(self) -> Sequence[NewTask]:
-        """Take no more children; those that were taken until now. For the task system, not for handlers."""
+        """Take no more children, nor progress; those that were taken until now. For the task system, not for handlers.
+
+        It lets go of the attempt, which holds this context: what refers to itself waits for the garbage collector.
+        """
         self._over = True
+        self._report = _unheard
         return tuple(self._children) if self._children else ()
 
     def check(self) -> None:
@@ -192,6 +202,10 @@ class TaskContext:
             self.stopping = reason
             for scope in self.scopes:
                 scope.cancel()
+
+
+def _unheard(_: Progress) -> None:
+    """What an attempt that has ended says of itself."""
 
 
 def _fraction(value: object) -> float:

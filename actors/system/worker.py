@@ -14,7 +14,7 @@ from ..core.errors import StorageUnavailable
 from ..core.outcome import Cancelled, Change, Finished, Outcome, Returned, decide
 from ..core.request import Claimed
 from ..core.retry import RetryPolicy
-from ..execution.attempt import Attempt
+from ..execution.attempt import Attempt, Instant
 from ..execution.surroundings import Surroundings
 from ..kernel import Actor, ActorCrashed, ActorStopped, Handle
 from .board import Board
@@ -118,9 +118,9 @@ class Worker(Actor[WorkerMessage]):
             await self._send_outcomes()
 
     def _start(self, tasks: Sequence[Claimed]) -> None:
-        running = self._tools.running
+        running, now = self._tools.running, Instant(trio.current_time(), self._tools.clock.wall())
         waiting = {attempt.task.seq for attempt, _ in self._lane.outbox}
-        new = [self._attempt(task) for task in tasks if task.seq not in waiting and self._is_new(task)]
+        new = [self._attempt(task, now) for task in tasks if task.seq not in waiting and self._is_new(task)]
         new = [attempt for attempt in new if self._may_begin(attempt)]
         if running.stop_at is not None:
             for attempt in new:
@@ -150,10 +150,10 @@ class Worker(Actor[WorkerMessage]):
         running.end(attempt, Cancelled())
         return False
 
-    def _attempt(self, task: Claimed) -> Attempt:
+    def _attempt(self, task: Claimed, now: Instant) -> Attempt:
         tools = self._tools
         handler = tools.running.handlers[task.task_type]
-        attempt = Attempt(task, handler, self._lane.limiter, tools.surroundings)
+        attempt = Attempt(task, handler, self._lane.limiter, tools.surroundings, now)
         self._lane.running[task.seq] = attempt
         return attempt
 

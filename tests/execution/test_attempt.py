@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -353,6 +355,22 @@ async def test_the_outcome_of_what_cannot_be_described_names_its_type(caplog: py
     )  # fmt: skip
     assert not outcome.final
     assert "raised Mute, which cannot be described" in caplog.text
+
+
+@pytest.mark.parametrize("mode", ["coroutine", "thread"])
+async def test_an_attempt_that_has_ended_is_freed_without_the_garbage_collector(mode: str) -> None:
+    attempt = Runs().attempt(in_mode(mode, lambda ctx: ctx.progress(1)))
+    task = weakref.ref(attempt.task)
+    gc.disable()
+    try:
+        async with trio.open_nursery() as nursery:  # for a context of its own, which holds the attempt too
+            nursery.start_soon(attempt.run)
+        attempt.close()
+        del attempt
+        await wait_all_tasks_blocked()
+        assert task() is None
+    finally:
+        gc.enable()
 
 
 async def test_an_attempt_shows_whose_it_is(caplog: pytest.LogCaptureFixture) -> None:

@@ -39,6 +39,13 @@ def test_a_context_says_what_is_known_of_the_attempt() -> None:
     assert repr(ctx) == "<TaskContext 'work' 00000000-0000-0000-0000-000000000007 attempt 3>"
 
 
+def test_the_deadlines_count_from_the_start_of_the_attempt_where_that_is_known() -> None:
+    task = claimed(timeout_seconds=10.0, soft_timeout_seconds=4.0)
+    ctx = TaskContext(task, lambda _: None, child, began_at=NOW + 0.5)
+    assert ctx.deadline == moment(NOW) + timedelta(seconds=10.5)
+    assert ctx.soft_deadline == moment(NOW) + timedelta(seconds=4.5)
+
+
 def test_without_limits_and_metadata_there_are_none() -> None:
     ctx = context()
     assert ctx.deadline is None
@@ -136,6 +143,15 @@ def test_the_log_of_all_attempts_binds_nothing_outside_of_one(caplog: pytest.Log
     log.warning("outside")
     (record,) = caplog.records
     assert not hasattr(record, "task_id")
+
+
+def test_what_is_said_after_the_end_is_not_heard() -> None:
+    words: list[Progress] = []
+    ctx = context(words)
+    ctx.progress(0.5)
+    ctx.end()
+    ctx.progress(1)
+    assert [word.fraction for word in words] == [0.5]
 
 
 async def test_the_log_and_progress_of_all_attempts_are_those_of_the_one_that_runs(

@@ -133,6 +133,19 @@ async def test_the_next_attempt_of_a_task_starts_though_the_last_one_is_unconfir
     assert len(work.starts) == 2
 
 
+async def test_the_deadline_that_a_handler_sees_is_the_one_that_counts(autojump_clock: MockClock) -> None:
+    shop = Shop(handler(rest))
+    async with shop.open() as worker:
+        order = shop.take(1, timeout_seconds=10.0, started_at=shop.world.clock.wall())
+        await trio.sleep(3)  # between its claim and its start
+        await worker.handle.tell(order)
+        await wait_all_tasks_blocked()
+        (attempt,) = shop.lane.running.values()
+        assert attempt.context.deadline is not None
+        seen = shop.world.clock.until(attempt.context.deadline.timestamp())
+        assert seen == pytest.approx(shop.world.running.deadlines.next(), abs=0.001)
+
+
 async def test_the_last_words_of_an_attempt_come_before_its_outcome(autojump_clock: MockClock) -> None:
     work = Work()
     work.go.set()
