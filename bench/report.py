@@ -11,7 +11,7 @@ from bench.runner import Result
 
 HEADINGS = ("workload", "figure", "value", "unit", "ratio", "goal", "reached")
 SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
-UNITS = {"us": "µs", "ms": "ms", "mb": "MB", "percent": "%"}
+UNITS = {"us": "µs", "ms": "ms", "kb": "kB", "mb": "MB", "percent": "%"}
 
 
 def table(results: Iterable[Result], *, judged: bool) -> str:
