@@ -116,7 +116,7 @@ class Dormitory:
 
     def __init__(self, path: Path, count: int) -> None:
         self.app = TaskSystem(f"sqlite:///{path}", settings=Settings(max_coroutines=count))
-        self.sleep = self.app.task(self._sleep, name="sleep", timeout=2 * NIGHT)
+        self.sleep = self.app.task(name="sleep", timeout=2 * NIGHT)(self._sleep)
         self.count = count
         self.begun = 0
         self.all_asleep, self.all_awake = trio.Event(), trio.Event()
