@@ -126,5 +126,6 @@ class TaskSystem(DeclareDesk):
             aging=settings.aging_seconds,
             grace=settings.grace_seconds,
             lease=settings.lease_seconds,
+            notifications=settings.notifications,
             retention=settings.retention,
         )

@@ -14,6 +14,7 @@ from .core.errors import InvalidOption
 from .core.retention import DAY, Retention
 from .machine import cpus
 
+_SWITCHES: Final = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
 DEFAULT_URL: Final = "sqlite:///actors.db"
 
 
@@ -61,6 +62,8 @@ class Settings:
             is claimed; None: no limit [TASK_MEMORY_LIMIT_MB].
         grace_seconds: from the soft to the hard stage, of a cancel or a shutdown [TASK_GRACE_SECONDS].
         lease_seconds: how long a silent node keeps its tasks [TASK_LEASE_SECONDS].
+        notifications: whether processes on one PostgreSQL server tell each other what is new, by LISTEN and NOTIFY; if
+            not, they look twice a second. It has to be the same for all of them [TASK_NOTIFICATIONS, "on" or "off"].
         aging_seconds: how much waiting one step of priority is worth [TASK_AGING_SECONDS].
     """
 
@@ -79,6 +82,7 @@ class Settings:
     memory_limit_mb: float | None = attrs.field(default=None)
     grace_seconds: float = attrs.field(default=30.0, validator=_some_or_no_seconds)
     lease_seconds: float = attrs.field(default=15.0, validator=_seconds)
+    notifications: bool = attrs.field(default=True)
     aging_seconds: float = attrs.field(default=60.0, validator=_some_or_no_seconds)
 
     @lanes.validator
@@ -97,6 +101,11 @@ class Settings:
             raise InvalidOption(
                 f"TASK_MEMORY_LIMIT_MB is {value!r}; it should be millions of bytes, more than 0, or None"
             )
+
+    @notifications.validator
+    def _check_notifications(self, _: attrs.Attribute[Any], value: object) -> None:
+        if not isinstance(value, bool):
+            raise InvalidOption(f"TASK_NOTIFICATIONS is {value!r}; it should be on or off, in code True or False")
 
     @property
     def retention(self) -> Retention:
@@ -127,6 +136,8 @@ def variable(name: str) -> str:
 def _parse(name: str, text: str, field: str) -> object:
     if field == "database_url":
         return text
+    if field == "notifications":
+        return _SWITCHES.get(text.strip().lower(), text)
     if field == "lanes":
         return dict(_parse_lane(part) for part in text.split(","))
     if field == "default_timeout" and text.lower() == "none":

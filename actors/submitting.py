@@ -135,7 +135,8 @@ class SubmitDesk(Desk):
     ) -> list[Ticket[Any]]:
         """Store tasks in your own transaction: they are there when it commits, and go when it is rolled back.
 
-        It needs no running node. A working node notices the commit within 100 ms on the same SQLite file. Until then
+        It needs no running node. A working node notices the commit within 100 ms on the same SQLite file, and is told
+        of it on the same PostgreSQL server, unless that is switched off or the commit is one of two phases. Until then
         nobody else sees the tasks; `Ticket.wait` does not find them. From asyncio: `await session.run_sync(app.enqueue,
         requests)`. The transaction is not ended here. On SQLite it holds the file's one write lock from here on, so
         every node's writes, and with them submits and outcomes, wait until it ends: keep it short.
@@ -149,7 +150,8 @@ class SubmitDesk(Desk):
         """
         from .system.enqueue import enqueue
 
-        receipts = enqueue(connection, _listed(requests), self._registry.row, self.wall())
+        tell = self.settings.notifications
+        receipts = enqueue(connection, _listed(requests), self._registry.row, self.wall(), tell=tell)
         return [Ticket(self, receipt.task_id, receipt.created) for receipt in receipts]
 
     def requests(self) -> trio.MemorySendChannel[TaskRequest]:

@@ -8,8 +8,10 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, select
 
 from ..core.errors import InvalidOption, SchemaMismatch
+from ..core.news import News
 from ..core.request import NewTask, Receipt
 from . import schema, tasks
+from .notify import may_notify, notify
 from .rollups import Tally
 
 SHARD: Final = "enqueue"
@@ -48,11 +50,12 @@ def _shown(given: object) -> str:
     return what
 
 
-def enqueue(connection: Connection, rows: Sequence[NewTask], now: float) -> list[Receipt]:
+def enqueue(connection: Connection, rows: Sequence[NewTask], now: float, *, tell: bool) -> list[Receipt]:
     """Insert *rows* into the transaction of *connection*, all or none; it is left open.
 
     Args:
         now: epoch seconds.
+        tell: have the nodes on a server told of it, when it commits.
 
     Raises:
         SchemaMismatch: the tables are not there, or of another version.
@@ -63,7 +66,15 @@ def enqueue(connection: Connection, rows: Sequence[NewTask], now: float) -> list
         tally = Tally(_shard(connection), now)
         receipts = tasks.submit(connection, rows, tally)
         tally.store(connection)
+        if tell and may_notify(connection):
+            notify(connection, _news(rows).text())
     return receipts
+
+
+def _news(rows: Sequence[NewTask]) -> News:
+    later = [row.due_at for row in rows if row.rank is None]
+    later += [row.expires_at for row in rows if row.expires_at is not None]
+    return News(work=[row.lane for row in rows if row.rank is not None], due=min(later, default=None))
 
 
 def _be_there(connection: Connection) -> None:

@@ -15,15 +15,18 @@ def enqueue(
     requests: Sequence[TaskRequest],
     prepare: Callable[[TaskRequest, float, Chance], NewTask],
     now: float,
+    *,
+    tell: bool,
 ) -> list[Receipt]:
     """Store *requests* in the transaction of *target*, an SQLAlchemy connection or session.
 
     Args:
         prepare: makes a request's row, or raises what is wrong with it.
         now: epoch seconds.
+        tell: tell the nodes on a server of it.
     """
     connection, chance = store.connection_of(target), Chance()
     rows = [prepare(request, now, chance) for request in requests]
     if any(request.reply_to is not None for request in requests):
         raise InvalidOption("an enqueued request has a reply_to, which is for app.submit() and app.requests()")
-    return store.enqueue(connection, rows, now) if rows else []
+    return store.enqueue(connection, rows, now, tell=tell) if rows else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import Final
@@ -19,6 +20,8 @@ logger = logging.getLogger("actors.system")
 BEAT_SECONDS: Final = 2.0
 LOOK_SECONDS: Final = 0.05
 POLL_SECONDS: Final = 0.5
+SELDOM_SECONDS: Final = 2.0
+"""From one look to the next where news are heard: the price of one that was lost."""
 JUMP_SECONDS: Final = 1.0
 
 
@@ -76,15 +79,31 @@ class Heart:
 
 
 class Poll:
-    """Has the database looked at twice a second, where nothing tells that another process has written."""
+    """Has the database looked at twice a second, where nothing tells that another process has written.
 
-    def __init__(self, look: Callable[[], object]) -> None:
+    Args:
+        told: whether something tells of it now, so that a look now and then will do.
+        monotonic: seconds.
+    """
+
+    def __init__(
+        self,
+        look: Callable[[], object],
+        told: Callable[[], bool] = lambda: False,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._look = look
+        self._told = told
+        self._monotonic = monotonic
+        self._looked_at = -math.inf
         self._token = trio.lowlevel.current_trio_token()
 
     def tick(self, _: Connection) -> float:
-        """Have it looked at; seconds until the next time."""
-        self._token.run_sync_soon(self._look, idempotent=True)
+        """Have it looked at, if it is time; seconds until the next time."""
+        now = self._monotonic()
+        if not self._told() or now - self._looked_at >= SELDOM_SECONDS:
+            self._looked_at = now
+            self._token.run_sync_soon(self._look, idempotent=True)
         return POLL_SECONDS
 
 

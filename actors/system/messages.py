@@ -53,7 +53,9 @@ class LookUp:
 
 @attrs.frozen
 class LookAgain:
-    """There is room, or work, that no transaction of this node has told of."""
+    """There is room, or work, that no transaction of this node has told of; in these *lanes*, None: in any."""
+
+    lanes: frozenset[str] | None = None
 
 
 @attrs.frozen

@@ -59,9 +59,9 @@ class Parking:
             self._claim.answer(None)
             self._claim = None
 
-    def stir(self) -> None:
-        """There may be work in any lane."""
-        self._lanes = None
+    def stir(self, lanes: frozenset[str] | None = None) -> None:
+        """There may be work in *lanes*; None: in any."""
+        self._lanes = None if lanes is None or self._lanes is None else self._lanes | lanes
 
     def chances(self, writes: Sequence[Write]) -> Chances:
         """What a transaction of *writes* may start; what they stir is remembered until it was tried."""

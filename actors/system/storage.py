@@ -30,6 +30,7 @@ from .messages import (
     TimeoutMessage,
     Withdraw,
 )
+from .notices import Notices
 from .parking import NONE, Chances, Parking
 from .patience import PATIENCE, Patience
 from .running import Running
@@ -62,6 +63,7 @@ class Storage(Actor[StorageMessage]):
     Args:
         working: whether this node claims tasks.
         server: its place among the nodes of a server; None: it works alone.
+        notices: by which processes there tell each other what is new; None: by nothing.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Storage(Actor[StorageMessage]):
         *,
         working: bool,
         server: Server | None = None,
+        notices: Notices | None = None,
         patience: float = PATIENCE,
     ) -> None:
         self._database = database
@@ -89,6 +92,7 @@ class Storage(Actor[StorageMessage]):
         self._watches = watches
         self._working = working
         self._server = server
+        self._notices = notices
         self._patience = Patience(running, patience)
         self._parking = Parking()
         self._resumed = False  # what is paused has changed, so that there may be more to claim
@@ -114,8 +118,8 @@ class Storage(Actor[StorageMessage]):
                     writes.append(message)
                 case Claim():
                     self._parking.park(message)
-                case LookAgain():
-                    self._parking.stir()
+                case LookAgain(lanes):
+                    self._parking.stir(lanes)
                 case Read():
                     self._database.read(message, message.query)
                 case LookUp():
@@ -136,6 +140,8 @@ class Storage(Actor[StorageMessage]):
         if self._resumed or (self._parking.suspect_waits and self._running.idle):
             self._resumed = False
             await self._store([])
+        if self._notices is not None and (tell := self._notices.announcement()) is not None:
+            await self._store([tell])  # first, so that nothing can happen after the look that nobody tells of
         self._waiters.look_up(self._database)
         self._watches.look_up(self._database)
 
@@ -201,14 +207,17 @@ class Storage(Actor[StorageMessage]):
         self, writes: Sequence[Write], chances: Chances
     ) -> Callable[[Connection], tuple[Transaction, list[Any]]]:
         begin, idle = self._begin(), self._running.idle
-        server = self._server if chances else None
+        server, notices = self._server if chances else None, self._notices
 
         def operation(connection: Connection) -> tuple[Transaction, list[Any]]:
             transaction = begin(connection)
             transaction.lost = server is not None and not server.present(connection)
             given = NONE if transaction.lost else chances
             transaction.express = given.express
-            return transaction, run(transaction, writes, given.rooms, idle=idle)
+            answers = run(transaction, writes, given.rooms, idle=idle)
+            if notices is not None:
+                notices.tell(transaction)
+            return transaction, answers
 
         return operation
 
@@ -243,7 +252,7 @@ class Storage(Actor[StorageMessage]):
         if mine:
             self._peers.timeout.hint(CancelRunning(mine))
         due = transaction.next_due()
-        if due is not None:
+        if due is not None or transaction.buried:  # what the dead had put off is everybody's
             self._peers.scheduler.hint(LookForWork(due))
 
     async def _give_back_orphans(self) -> None:

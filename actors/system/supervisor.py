@@ -46,6 +46,7 @@ from .messages import (
 from .metrics import Meter
 from .monitor import Monitor
 from .node import Node
+from .notices import Ears, Notices
 from .opened import Opened
 from .opening import Visit, opened, public_url
 from .order import Order
@@ -76,6 +77,7 @@ class Plan:
     Attributes:
         lanes: slots by name.
         create: make a database that is not there.
+        notifications: tell the other processes on a server what is new, and hear what they tell.
         calls_per_child: after so many a child process is replaced.
         prepare: makes the row of a request; gets the moment in epoch seconds, and where chance comes from.
         carried: the context variables that travel with tasks.
@@ -99,6 +101,7 @@ class Plan:
     resources: Mapping[str, Factory] = attrs.field(factory=dict)
     memory_limit: float | None = None
     create: bool = True
+    notifications: bool = True
     limits: Limits = attrs.field(factory=Limits)
     seed: int | None = None
 
@@ -167,6 +170,7 @@ class _Parts:
         self._waiters = Waiters()
         self._watches = Watches(self.clock.wall)
         self._make_children()
+        self._notices = self._make_notices()
         self._replies = Replies(self.clock.wall, self._waiters, lambda: self.storage.handle.hint(LookUp()))
         self.node = Node(
             name=name,
@@ -201,6 +205,14 @@ class _Parts:
         self.intake: Child[TaskRequest] = Child("intake", self._intake)
         self._budgets: dict[str, Budget] = {}
 
+    def _make_notices(self) -> Notices | None:
+        server, plan = self._opened.server, self._plan
+        if server is None or not plan.notifications:
+            return None
+        scheduler = self.scheduler.handle if plan.work else None
+        ears = Ears(self.running, self._waiters, self._watches, self.storage.handle, scheduler)
+        return Notices(plan.url, self._name, f"{server.lock_key:x}", ears)
+
     def children(self) -> list[Child[Any]]:
         """In start order. A node that only submits runs nothing, and so needs no one who looks after that."""
         first: list[Child[Any]] = [self.storage, self.monitor]
@@ -214,7 +226,11 @@ class _Parts:
             self._tell(self._opened.recovery)
         if isinstance(self._opened.database, ThreadedDatabase):
             self.heart.look()
-            for tick in Timers(self._name, self._plan.work, self.heart, self._opened.server, self.storage.handle):
+            if self._notices is not None:
+                self._notices.begin()
+            for tick in Timers(
+                self._name, self._plan.work, self.heart, self._opened.server, self.storage.handle, self._notices
+            ):
                 self._opened.database.every(tick)
             if self._plan.work:
                 self._opened.database.every(LoopWatch(self._surroundings.asyncio).tick)
@@ -230,6 +246,8 @@ class _Parts:
     async def end(self) -> None:
         """What an orderly stop has done already, and one that was not may have left undone."""
         await self.running.end_all()
+        if self._notices is not None:
+            await self._notices.close()
         self._waiters.close(NotRunning(STOPPED))
         self._replies.give()
         self._replies.try_again(None)
@@ -254,7 +272,7 @@ class _Parts:
         peers = Peers(self._tell, self.timeout.handle, self.scheduler.handle)
         return Storage(
             self._opened.database, self._name, self.clock, self._plan.aging, self.running, peers, self._waiters,
-            self._watches, working=self._plan.work, server=self._opened.server,
+            self._watches, working=self._plan.work, server=self._opened.server, notices=self._notices,
         )  # fmt: skip
 
     def _monitor(self) -> Monitor:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, ClassVar, Final, Self
 
+from ..core.news import News
 from ..core.outcome import Change
 from ..core.priority import rank
 from ..core.request import Claimed, NewTask, Receipt
@@ -35,6 +36,8 @@ class Transaction:
         aging: seconds of waiting that one step of priority is worth.
         lost: this node's row was gone, so that nothing was claimed.
         buried: the dead nodes whose tasks were taken over, and how many those were.
+        promoted: how many tasks have come due.
+        news: what other processes are to be told, beside of what this has done.
         rewritten: tasks that had ended are not what they were: revived, removed, or without their result.
     """
 
@@ -54,6 +57,8 @@ class Transaction:
         self.buried: dict[str, int] = {}
         self.revived: list[Revived] = []
         self.progress: list[Word] = []
+        self.promoted = 0
+        self.news = News()
         self.rewritten = False
         self.lost = False
         self.alone_waits = False

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Final
 
 from ..core.errors import TaskNotFound
+from ..core.news import ANY
 from ..core.stored import error_text
 from ..core.task import TaskStatus
 from ..kernel import Ask
@@ -77,6 +78,11 @@ class Waiters:
         if others:
             self._waits[task_id] = others
 
+    @property
+    def any_wait(self) -> bool:
+        """Whether anybody waits."""
+        return bool(self._waits)
+
     def close(self, error: Exception) -> None:
         """Tell everyone who waits, now or later, that no end will be heard of any more."""
         self._closed = error
@@ -88,6 +94,15 @@ class Waiters:
         """Look everything up at the next occasion: another process has written, and may have revived what ended."""
         self._to_look_up.update(dict.fromkeys(self._waits))
         self._recent.clear()
+
+    def look_at(self, task_ids: Collection[str]) -> None:
+        """The same, of some tasks."""
+        if ANY in task_ids:
+            self.look_at_all()
+        for task_id in task_ids:
+            self._recent.pop(task_id, None)
+            if task_id in self._waits:
+                self._to_look_up[task_id] = None
 
     def committed(self, transaction: Transaction) -> None:
         """Answer those whose tasks the transaction has ended."""

@@ -8,6 +8,7 @@ from typing import ClassVar
 import attrs
 
 from ..core.lifecycle import Transition
+from ..core.news import News
 from ..core.outcome import Change, without_outcome
 from ..core.request import NewTask, Receipt
 from ..core.task import TaskStatus
@@ -178,7 +179,7 @@ class Promote(Write):
 
     def apply(self, transaction: Transaction) -> float | None:
         transaction.expired += steer.expire(transaction.connection, transaction.now, transaction.tally, self.most)
-        claim.promote(transaction.connection, transaction.now, transaction.aging, self.most)
+        transaction.promoted += claim.promote(transaction.connection, transaction.now, transaction.aging, self.most)
         return claim.next_due(transaction.connection)
 
 
@@ -199,6 +200,16 @@ class TakeOver(Write):
                 found = leases.recover(connection, started, now, aging, transaction.tally, one.node)
                 transaction.recovered += found
                 transaction.buried[one.node] = len(found)
+
+
+@attrs.frozen
+class Tell(Write):
+    """Tell other processes of *news*."""
+
+    news: News
+
+    def apply(self, transaction: Transaction) -> None:
+        transaction.news = transaction.news.merged(self.news)
 
 
 @attrs.frozen
