@@ -20,6 +20,11 @@ SUBJECTS: Final = frozenset({WORK, ENDS, ROWS})
 """What one may want to hear of: tasks that can be claimed, ends of tasks, whatever becomes of tasks."""
 
 
+def tail(task_id: str) -> str:
+    """The end of a task's id, by which it is told of."""
+    return task_id[-6:]
+
+
 def _names(values: Iterable[str]) -> frozenset[str]:
     return frozenset(values)
 
@@ -34,7 +39,7 @@ class News:
         due: when the first of the tasks that were put off comes due, epoch seconds.
         cancelled: nodes that run tasks which are to be cancelled.
         paused: what is paused has changed.
-        tasks: ids of tasks whose rows have changed.
+        tasks: `tail`s of the ids of tasks whose rows have changed; nearly a thousand fit.
         wants: the subjects that the teller wants to hear of, for some seconds.
     """
 
@@ -45,6 +50,10 @@ class News:
     paused: bool = False
     tasks: frozenset[str] = attrs.field(default=(), converter=_names)
     wants: frozenset[str] = attrs.field(default=(), converter=_names)
+
+    def concerns(self, task_id: str) -> bool:
+        """Whether the task's row may have changed."""
+        return tail(task_id) in self.tasks or ANY in self.tasks
 
     def __bool__(self) -> bool:
         return bool(self.work or self.cancelled or self.paused or self.tasks or self.wants or self.due)

@@ -21,7 +21,7 @@ SILENT_SECONDS: Final = 5.0
 FOLD_SECONDS: Final = 0.005
 """For which what comes behind some news is gathered, so that a storm of it costs a look in that time, and not each."""
 FIRST_PAUSE: Final = 0.1
-LONGEST_PAUSE: Final = 30.0
+LONGEST_PAUSE: Final = 60.0
 """Seconds from one try to listen to the next; each takes twice as long as the one before."""
 CLOSE_WITHIN: Final = 1.0
 
@@ -48,8 +48,10 @@ class Listener:
         self._listens = False
         self._asked_at: float | None = None
         self._heard_itself = False
+        self._complained = False
         self._pipe: tuple[int, int] | None = None  # nothing goes through it: it ends when this is closed
         self._closed = threading.Event()
+        self._lock = threading.Lock()  # of the start
         self._thread = threading.Thread(target=self._run, name="actors-listener", daemon=True)
 
     @property
@@ -73,14 +75,16 @@ class Listener:
             self._asked_at = self._monotonic()
 
     def start(self) -> None:
-        """Begin, unless it has begun."""
-        if self._pipe is None and not self._closed.is_set():
-            self._pipe = os.pipe()
-            self._thread.start()
+        """Begin, unless it has begun; for any thread."""
+        with self._lock:
+            if self._pipe is None and not self._closed.is_set():
+                self._pipe = os.pipe()
+                self._thread.start()
 
     def close(self) -> None:
         """End; one that is about to connect ends by itself when that has come to something."""
-        self._closed.set()
+        with self._lock:
+            self._closed.set()
         if self._pipe is not None:
             os.close(self._pipe[1])
             self._thread.join(CLOSE_WITHIN)
@@ -99,8 +103,7 @@ class Listener:
             try:
                 self._listen(end)
             except Exception as error:  # whatever it is: polling goes on, and so does this
-                if self._heard_itself or pause == FIRST_PAUSE:
-                    logger.warning("news of other processes are not heard: %s; the database is polled", told(error))
+                self._complain(error)
             pause = FIRST_PAUSE if self._heard_itself else min(2 * pause, LONGEST_PAUSE)
             self._listens = self._heard_itself = False
             self._asked_at = None
@@ -126,6 +129,18 @@ class Listener:
             self._heard_itself = True
             if first:
                 self._hear(EVERYTHING)  # what was polled often until now is polled seldom from here on
+                self._be_content()
         if others := [one for one in news if one.by != self._me]:
             self._hear(functools.reduce(News.merged, others))
             self._closed.wait(FOLD_SECONDS)
+
+    def _complain(self, error: Exception) -> None:
+        if not self._complained:
+            words = "what other processes do is not heard of at once, but looked for twice a second: %s"
+            logger.warning(words, told(error))
+        self._complained = True
+
+    def _be_content(self) -> None:
+        if self._complained:
+            logger.info("what other processes do is heard of at once again")
+        self._complained = False

@@ -87,6 +87,8 @@ class Metrics:
         system_resources: what this process uses.
         memory_limit_mb: above 80 % of it, its children counted, this node claims nothing more; None: there is no limit.
         claims_paused: whether it claims nothing more because of that.
+        notifications: whether it hears at once of what other processes do; False: it looks twice a second for it; None:
+            that is switched off, or there is no server that would tell.
     """
 
     running_tasks: int
@@ -99,6 +101,7 @@ class Metrics:
     system_resources: SystemResources
     memory_limit_mb: float | None = None
     claims_paused: bool = False
+    notifications: bool | None = None
 
 
 class Meter:

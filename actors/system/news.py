@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..core.lifecycle import Transition
-from ..core.news import ANY, ENDS, ROWS, WORK, News
+from ..core.news import ANY, ENDS, ROWS, WORK, News, tail
 from ..store.settle import Settled
 from .transaction import Transaction
 
@@ -45,21 +45,20 @@ def _left(transaction: Transaction) -> set[str]:
 def _steered(transaction: Transaction) -> set[str]:
     if transaction.rewritten and not transaction.revived:
         return {ANY}  # what was removed has left no name
-    steered = {cancelled.task_id for cancelled in transaction.cancelled if cancelled.taken}
-    return steered | {revived.task_id for revived in transaction.revived}
+    steered = {tail(cancelled.task_id) for cancelled in transaction.cancelled if cancelled.taken}
+    return steered | {tail(revived.task_id) for revived in transaction.revived}
 
 
 def _changed(transaction: Transaction, *, ends: bool, rows: bool) -> set[str]:
     """The tasks that have ended, or with *rows* those of which anything else has changed as well."""
     if not ends and not rows:
         return set()
-    changed = {expired.task_id for expired in transaction.expired}
-    changed.update(found.task_id for found in transaction.recovered)
+    changed = {tail(expired.task_id) for expired in transaction.expired}
+    changed.update(tail(found.task_id) for found in transaction.recovered)
     for change, result in transaction.settled:
         if rows or change.transition not in _GOES_ON or result is Settled.CANCELLED:
-            changed.add(change.task_id)
+            changed.add(tail(change.task_id))
     if rows:
-        changed.update(task.task_id for task in transaction.claimed)
-        changed.update(word.task_id for word in transaction.progress)
-        changed.update(row.task_id for row, receipt in transaction.submitted if receipt.created)
+        changed.update(tail(task.task_id) for task in transaction.claimed)
+        changed.update(tail(word.task_id) for word in transaction.progress)
     return changed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
@@ -26,6 +28,7 @@ from .clock import Chance, Clock
 from .door import STOPPED, Door
 from .messages import LookUp, StorageMessage
 from .metrics import LaneMetrics, Meter, Metrics, Resources
+from .notices import Notices
 from .replies import Replies, channel_of
 from .running import Running
 from .steering import Steering
@@ -35,6 +38,11 @@ from .watches import Watch, Watches
 from .writes import Submit
 
 R = TypeVar("R")
+
+
+def node_name() -> str:
+    """A name that no other node has: host, process and moment."""
+    return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
 
 
 class Node:
@@ -63,6 +71,7 @@ class Node:
         watches: Watches,
         storage: Handle[StorageMessage],
         intake: Handle[TaskRequest],
+        notices: Notices | None = None,
         memory_limit_mb: float | None = None,
     ) -> None:
         self.name = name
@@ -82,6 +91,7 @@ class Node:
         self._door = Door(storage)
         self.steering = Steering(self._door, clock, chance, meter)
         self._intake = intake
+        self._notices = notices
         self._memory_limit_mb = memory_limit_mb
         self._token = trio.lowlevel.current_trio_token()
         self._resources = Resources()
@@ -223,4 +233,5 @@ class Node:
             system_resources=self._resources.look(now),
             memory_limit_mb=self._memory_limit_mb,
             claims_paused=self.running.short_of_memory,
+            notifications=None if self._notices is None else self._notices.are_heard,
         )

@@ -83,6 +83,7 @@ class Notices:
     Args:
         node: by which name others call it.
         me: by which its own news are known.
+        ears: one who wants to hear nothing needs no connection for it.
     """
 
     def __init__(self, url: str, node: str, me: str, ears: Ears) -> None:
@@ -94,11 +95,6 @@ class Notices:
         self._token = trio.lowlevel.current_trio_token()
         self._announced: frozenset[str] = frozenset()
         self._probe_at = 0.0
-
-    def begin(self) -> None:
-        """Listen, if this node works: others do so as soon as there is something that they want to hear."""
-        if self._ears.scheduler is not None:
-            self._listener.start()
 
     async def close(self) -> None:
         """Listen no more."""
@@ -123,13 +119,14 @@ class Notices:
 
     def tick(self, connection: Connection) -> float:
         """Say again what is wanted, which has to be heard here too; seconds until the next time."""
-        now = time.monotonic()
+        now, wants = time.monotonic(), self._ears.wants
+        if wants:
+            self._listener.start()
         if self._listener.listens and (now >= self._probe_at or not self._listener.works):
-            self._probe_at = now + PROBE_SECONDS
-            self._announced = self._ears.wants
+            self._probe_at, self._announced = now + PROBE_SECONDS, wants
             self._listener.asked()
             with connection.begin():
-                notify(connection, News(self._me, wants=self._announced).text())
+                notify(connection, News(self._me, wants=wants).text())
         return LOOK_SECONDS
 
     # In the event loop
@@ -152,8 +149,9 @@ class Notices:
 
     def _heard(self, news: News) -> None:
         ears = self._ears
-        ears.waiters.look_at(news.tasks)
-        ears.watches.look_at(news.tasks)
+        if news.tasks:
+            ears.waiters.look_at(news)
+            ears.watches.look_at(news)
         if news.paused or news.cancelled & {self._node, ANY}:
             ears.storage.hint(LookOutside())
         elif news.tasks:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -45,7 +43,7 @@ from .messages import (
 )
 from .metrics import Meter
 from .monitor import Monitor
-from .node import Node
+from .node import Node, node_name
 from .notices import Ears, Notices
 from .opened import Opened
 from .opening import Visit, opened, public_url
@@ -104,11 +102,6 @@ class Plan:
     notifications: bool = True
     limits: Limits = attrs.field(factory=Limits)
     seed: int | None = None
-
-
-def node_name() -> str:
-    """A name that no other node has: host, process and moment."""
-    return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
 
 
 @asynccontextmanager
@@ -187,6 +180,7 @@ class _Parts:
             watches=self._watches,
             storage=self.storage.handle,
             intake=self.intake.handle,
+            notices=self._notices,
             memory_limit_mb=self._memory.limit_mb if self._memory else None,
         )
 
@@ -226,8 +220,6 @@ class _Parts:
             self._tell(self._opened.recovery)
         if isinstance(self._opened.database, ThreadedDatabase):
             self.heart.look()
-            if self._notices is not None:
-                self._notices.begin()
             for tick in Timers(
                 self._name, self._plan.work, self.heart, self._opened.server, self.storage.handle, self._notices
             ):

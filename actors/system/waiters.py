@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
 from ..core.errors import TaskNotFound
-from ..core.news import ANY
+from ..core.news import News
 from ..core.stored import error_text
 from ..core.task import TaskStatus
 from ..kernel import Ask
@@ -95,14 +95,11 @@ class Waiters:
         self._to_look_up.update(dict.fromkeys(self._waits))
         self._recent.clear()
 
-    def look_at(self, task_ids: Collection[str]) -> None:
-        """The same, of some tasks."""
-        if ANY in task_ids:
-            self.look_at_all()
-        for task_id in task_ids:
-            self._recent.pop(task_id, None)
-            if task_id in self._waits:
-                self._to_look_up[task_id] = None
+    def look_at(self, news: News) -> None:
+        """The same, of the tasks that *news* tell of."""
+        self._to_look_up.update(dict.fromkeys(filter(news.concerns, self._waits)))
+        for task_id in [*filter(news.concerns, self._recent)]:
+            del self._recent[task_id]
 
     def committed(self, transaction: Transaction) -> None:
         """Answer those whose tasks the transaction has ended."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
@@ -11,7 +11,7 @@ import attrs
 import trio
 
 from ..core.events import FINAL, TaskEvent, TaskEventType
-from ..core.news import ANY
+from ..core.news import News
 from ..core.story import Sight, story
 from ..core.task import moment
 from ..kernel import Ask
@@ -100,9 +100,9 @@ class Watches:
         """Look at the rows at the next occasion: another process has written."""
         self._wanted = True
 
-    def look_at(self, task_ids: Collection[str]) -> None:
-        """The same, if any of these tasks is watched."""
-        self._wanted |= ANY in task_ids or any(watch.task_id in task_ids for watch in self._watches)
+    def look_at(self, news: News) -> None:
+        """The same, if *news* tell of any of them."""
+        self._wanted |= any(news.concerns(watch.task_id) for watch in self._watches)
 
     @property
     def any_watch(self) -> bool:
