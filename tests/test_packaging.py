@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import actors
+from tests.environment import untraced
 
 PROJECT = Path(__file__).parent.parent / "pyproject.toml"
 
@@ -20,7 +21,9 @@ PROJECT = Path(__file__).parent.parent / "pyproject.toml"
 def modules_after(statement: str) -> set[str]:
     """The modules that a new interpreter has loaded after *statement*."""
     program = f"{statement}; import json, sys; print(json.dumps(sorted(sys.modules)))"
-    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    finished = subprocess.run(
+        [sys.executable, "-c", program], env=untraced(), capture_output=True, text=True, check=True
+    )
     return set(json.loads(finished.stdout))
 
 

@@ -18,6 +18,7 @@ import actors
 from actors import ExecutionMode, StopReason, TaskContext, TaskEventType, TaskRequest, TaskStatus, TaskSystem
 from actors.errors import InvalidOption, TaskTimedOut
 from tests.app.world import collect, refused
+from tests.environment import untraced
 
 pytestmark = pytest.mark.skipif(find_spec("trio_asyncio") is None, reason="trio-asyncio is not to be had here")
 ASYNCIO = ExecutionMode.ASYNCIO
@@ -448,7 +449,9 @@ except KeyboardInterrupt:
 @pytest.mark.parametrize("where", ["coroutine", "callback", "reader"])
 def test_an_interrupt_that_comes_while_asyncio_works_strikes_the_body_of_the_service(where: str) -> None:
     program = INTERRUPTED.format(where=where)
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
+    said = subprocess.run(
+        [sys.executable, "-c", program], env=untraced(), capture_output=True, text=True, check=True, timeout=30
+    )
     assert said.stdout.split("\n") == ["went on", "the body was interrupted", ""]
     assert said.stderr == ""
 
@@ -477,5 +480,5 @@ trio.run(main)
 )
 def test_trio_asyncio_is_imported_only_where_a_handler_needs_it(options: str, work: bool, imported: bool) -> None:
     program = PROGRAM.format(options=options, work=work)
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    said = subprocess.run([sys.executable, "-c", program], env=untraced(), capture_output=True, text=True, check=True)
     assert said.stdout.strip() == str(imported)

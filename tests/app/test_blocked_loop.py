@@ -19,6 +19,7 @@ import trio
 
 from actors import ExecutionMode, Settings, TaskStatus, TaskSystem, Ticket
 from actors.system.lag import BLOCKED_SECONDS
+from tests.environment import untraced
 from tests.whole import plain
 
 BLOCKED = "the event loop has not answered"
@@ -193,8 +194,9 @@ trio.run(main)
 
 def test_a_process_that_was_stopped_and_goes_on_raises_no_alarm(file_url: str) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", SUSPENDED, file_url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+        [sys.executable, "-c", SUSPENDED, file_url],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=untraced(),
+    ) as process:  # fmt: skip
         assert process.stdout is not None
         assert process.stdin is not None
         assert process.stdout.readline() == "running\n"

@@ -8,6 +8,7 @@ import trio
 from actors import Retry, RetryPolicy, Settings, TaskContext, TaskEventType, TaskStatus, TaskSystem
 from actors.errors import TaskFailed
 from tests.app.world import HOUR, all_ended, collect
+from tests.waiting import until
 
 AT_ONCE = RetryPolicy(max_retries=3, base_delay=0.01, jitter=False)
 
@@ -130,6 +131,7 @@ async def test_a_node_beside_it_submits_waits_cancels_and_pauses(app: TaskSystem
             assert await beside.cancel(ticket.task_id)
             assert (await ticket.wait()).status is TaskStatus.CANCELLED
             await beside.pause(task_type="echo")
+            await until(lambda: bool(app.running_node().running.paused))  # it looks every tenth of a second
             waiting = await wanted.submit("paused")
             assert await waiting.status() is TaskStatus.PENDING
             await beside.resume(task_type="echo")

@@ -19,6 +19,7 @@ import trio
 from actors import ExecutionMode, RetryPolicy, Settings, TaskEventType, TaskStatus, TaskSystem, Ticket
 from actors.errors import HandlerNotImportable, InvalidOption, TaskFailed
 from tests.app.world import all_ended, collect, refused
+from tests.environment import untraced
 from tests.execution import process_handlers as handlers
 from tests.execution.processes import begun, lives
 from tests.waiting import until
@@ -324,10 +325,10 @@ def run_script(folder: Path, *command: str, imports: str = "", guard: str = "tri
     (package / "script.py").write_text(SCRIPT.format(imports=imports, guard=guard))
     (folder / "lone.py").write_text(SCRIPT.format(imports=imports, guard=guard))
     path = os.pathsep.join(filter(None, sys.path))
-    environment = {**os.environ, "PYTHONPATH": path}
     return subprocess.run(
-        [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
+        [sys.executable, *command],
+        cwd=folder, env=untraced(PYTHONPATH=path), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
 
 
 GUARDED = 'if __name__ == "__main__":\n    trio.run(main)'

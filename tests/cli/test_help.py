@@ -15,7 +15,8 @@ import pytest
 
 from actors.cli import COMMANDS
 from actors.cli.entry import cli
-from tests.cli.world import Terminal, actors, environment, program
+from tests.cli.world import ROOT, Terminal, actors, program
+from tests.environment import untraced
 
 EXAMPLE_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 OWN = sorted(set(COMMANDS) - {"demo"})
@@ -70,7 +71,12 @@ def test_the_commands_load_without_trio_and_a_database(tmp_path: Path) -> None:
         "print(sorted({'trio', 'sqlalchemy', 'rich'} & set(sys.modules)))"
     )
     done = subprocess.run(
-        [program()[0], "-c", loaded], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True
+        [program()[0], "-c", loaded],
+        cwd=tmp_path,
+        env=untraced(PYTHONPATH=str(ROOT)),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout == "[]\n"
 
@@ -78,7 +84,9 @@ def test_the_commands_load_without_trio_and_a_database(tmp_path: Path) -> None:
 def complete(words: str, current: int) -> list[str]:
     """What the shell is offered for the word number *current*."""
     more = {"_ACTORS_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(current)}
-    done = subprocess.run(program(), env=environment(**more), capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        program(), env=untraced(PYTHONPATH=str(ROOT), **more), capture_output=True, text=True, check=True
+    )
     return [line.partition(",")[2] for line in done.stdout.splitlines()]
 
 
@@ -106,6 +114,6 @@ def test_bash_completes_after_the_line_that_the_help_gives(
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_there_is_a_completion_script_for_each_shell(shell: str) -> None:
-    more = environment(_ACTORS_COMPLETE=f"{shell}_source")
+    more = untraced(PYTHONPATH=str(ROOT), _ACTORS_COMPLETE=f"{shell}_source")
     done = subprocess.run(program(), env=more, capture_output=True, text=True, check=True)
     assert "_ACTORS_COMPLETE" in done.stdout

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pytest
 import trio
 
 from actors import Task, TaskStatus, TaskSystem
+from tests.environment import untraced
 
 PROJECT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "actors", "demo")
@@ -22,12 +22,12 @@ COMMAND = (sys.executable, "-m", "actors", "demo")
 
 def demo(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [*COMMAND, *map(str, arguments)]
-    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=90, check=False)
+    return subprocess.run(command, cwd=PROJECT, env=untraced(), capture_output=True, text=True, timeout=90, check=False)
 
 
 @contextmanager
 def started(*arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    environment = untraced(PYTHONUNBUFFERED="1")
     with subprocess.Popen(
         [*COMMAND, *map(str, arguments)], cwd=PROJECT, stdout=subprocess.PIPE, text=True, env=environment
     ) as process:

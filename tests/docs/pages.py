@@ -4,7 +4,8 @@
   file name, `# service.py`, is saved under that name instead.
 - `console` blocks: what follows `$ ` is given to a shell, and the other lines are what it should say.
 - A `text` block right after a `python` one is what that should print. An error that the code raises ends its output
-  with a line `TypeName: message`. `…` stands for any characters, and on a line of its own for any lines.
+  with a line `TypeName: message`. `…` stands for any characters, and on a line of its own for any lines. Where columns
+  are two spaces apart or more, they may be any further.
 - Blocks in other languages are not run.
 
 `await` and `async with` may stand at the top level, to keep the pages short.
@@ -140,4 +141,4 @@ def _commands(text: str) -> Iterator[tuple[str, str]]:
 
 def _pattern(shown: str) -> re.Pattern[str]:
     lines = ("(?:.*\n)*" if line == "…\n" else re.escape(line).replace("…", ".*") for line in shown.splitlines(True))
-    return re.compile("".join(lines))
+    return re.compile(re.sub(r"(?:\\ ){2,}", "  +", "".join(lines)))

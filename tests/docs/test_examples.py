@@ -72,6 +72,8 @@ def test_blocks_share_a_namespace_and_files_a_folder(folder: Path, module: Modul
         ("python", "x = 1\n"),
         ("python", "import trio\nawait trio.sleep(0)\nprint(x, 'long', 3)\nint('a')\n"),
         ("text", "1 … 3\nValueError: …\n"),
+        ("python", "print('age   try')\nprint('20 s  1')\n"),
+        ("text", "age  try\n…  1\n"),
         ("python", "# one.py\nprint('from', __file__)\n"),
         ("console", "$ python one.py\nfrom …one.py\n$ seq 5\n1\n…\n5\n$ kill -9 $$\nKilled\n"),
         ("sh", "not run\n"),
