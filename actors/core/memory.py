@@ -1,4 +1,4 @@
-"""When a node that is short of memory starts nothing new."""
+"""When a node is short of memory, and what one of its processes may have."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ SOFT: Final = 0.8
 """The share of the limit above which nothing new is claimed."""
 RESUME: Final = 0.75
 """The share below which claims go on. What lies between the two keeps a node from wavering."""
+
+
+def share(limit: float, slots: int) -> float:
+    """What one of *slots* child processes may use of *limit* when all are at work; the node itself counts as one."""
+    return limit / (slots + 1)
 
 
 def is_short(used: float, limit: float, *, before: bool, idle: bool) -> bool:

@@ -24,6 +24,11 @@ class Carried:
     def __bool__(self) -> bool:
         return bool(self._variables)
 
+    @property
+    def variables(self) -> list[ContextVar[Any]]:
+        """All of them."""
+        return list(self._variables.values())
+
     def add(self, variables: Iterable[ContextVar[Any]]) -> None:
         """Let *variables* travel too, all or none.
 

@@ -25,12 +25,14 @@ from typing import Any, Final, NoReturn
 import attrs
 
 from ..core.codec import Signature
-from ..core.errors import InvalidPayload
+from ..core.errors import InvalidPayload, NotRunning
 from ..core.outcome import Raised
 from ..core.request import Claimed
 from ..core.stop import StopReason
 from ..core.task import moment
 from .calling import next_call
+from .carried import Carried
+from .child_resources import ChildResources
 from .context import TaskContext, enter
 from .faults import Failed, contained, raised, unexplained
 from .frames import CHUNK, Frames, unpacked
@@ -53,6 +55,15 @@ class Callee:
     signature: Signature
 
 
+@attrs.frozen
+class Belongings:
+    """What calls in this process need."""
+
+    resources: ChildResources
+    callees: dict[str, Callee] = attrs.field(factory=dict)
+    carried: Carried = attrs.field(factory=Carried)
+
+
 def main(calls: int, work: int, control: int, life: int) -> None:
     """Run calls until the node says that there are no more, or is gone."""
     _die_with(life)
@@ -62,10 +73,21 @@ def main(calls: int, work: int, control: int, life: int) -> None:
     os.register_at_fork(after_in_child=lambda: _be_a_copy(line, stops, to_come))
     threading.Thread(target=stops.watch, name="actors-control", daemon=True).start()
     with suppress(EOFError, ConnectionError):
-        runs = Calls(line, stops, _prepare(line))
-        while (call := next_call(to_come)) is not None:
-            number, body = call
-            runs.run(number, *(unpacked(body) if body else line.receive()))
+        belongings = _prepare(line)
+        try:
+            Calls(line, stops, belongings).run_all(to_come)
+        except NotRunning as error:
+            _end_copy(error)
+        belongings.resources.close()
+
+
+def _end_copy(error: NotRunning) -> NoReturn:
+    """End a copy of this process that has left its handler, but nothing of what it shares with the original.
+
+    An exit in order would take apart what it has, and close resources by that.
+    """
+    sys.excepthook(type(error), error, error.__traceback__)
+    os._exit(1)
 
 
 def kill_group() -> NoReturn:
@@ -108,8 +130,8 @@ def _be_a_copy(line: Line, stops: Stops, calls: socket.socket) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _prepare(line: Line) -> Mapping[str, Callee]:
-    """Become like the node as far as imports and logs go; the handlers by task type."""
+def _prepare(line: Line) -> Belongings:
+    """Become like the node as far as imports and logs go."""
     (given,) = line.receive()
     sys.path[:], sys.argv[:] = given["path"], given["argv"]
     forward = Forward(line)
@@ -121,14 +143,14 @@ def _prepare(line: Line) -> Mapping[str, Callee]:
     given_up = threading.Timer(PATIENCE, _give_up, [line])
     given_up.daemon = True
     given_up.start()
-    callees = _found(line, given)
+    belongings = _found(line, given)
     given_up.cancel()
     line.send("ready")
-    return callees
+    return belongings
 
 
-def _found(line: Line, given: Mapping[str, Any]) -> Mapping[str, Callee]:
-    name, callees = "", dict[str, Callee]()
+def _found(line: Line, given: Mapping[str, Any]) -> Belongings:
+    name, found = "", Belongings(ChildResources(**given["resources"]))
     try:
         with importing():
             if given["main"] is not None:
@@ -138,11 +160,14 @@ def _found(line: Line, given: Mapping[str, Any]) -> Mapping[str, Callee]:
                 name = location[0]
                 function = Location(*location).find()
                 signature = Signature.of(function, skip_first=takes_context, name=task_type)
-                callees[task_type] = Callee(function, takes_context, signature)
+                found.callees[task_type] = Callee(function, takes_context, signature)
+            for location in given["variables"]:
+                name = location[0]
+                found.carried.add([Location(*location).find()])
     except BaseException as error:
         line.send("unready", f"a new process cannot import {name!r}: {_in_one_line(error)}")
         raise EOFError from None
-    return callees
+    return found
 
 
 def _in_one_line(error: BaseException) -> str:
@@ -198,20 +223,32 @@ class Stops:
 class Calls:
     """Calls of handlers, one after the other."""
 
-    def __init__(self, line: Line, stops: Stops, callees: Mapping[str, Callee]) -> None:
+    def __init__(self, line: Line, stops: Stops, belongings: Belongings) -> None:
         self._line = line
         self._stops = stops
-        self._callees = callees
+        self._belongings = belongings
+
+    def run_all(self, to_come: socket.socket) -> None:
+        """Run calls until there are no more.
+
+        Raises:
+            NotRunning: this is a copy of the process, which came out of a handler.
+        """
+        with suppress(EOFError, ConnectionError):
+            while (call := next_call(to_come)) is not None:
+                number, body = call
+                self.run(number, *(unpacked(body) if body else self._line.receive()))
 
     def run(self, number: int, stopping: str | None, fields: list[Any]) -> None:
         """Call the handler of a claimed task, and send what it came to."""
-        task, voice = Claimed(*fields), Voice(self._line, number)
-        context = TaskContext(task, voice.report, voice.prepare)
+        has = self._belongings
+        task, voice = Claimed(*fields), Voice(self._line, number, has.carried)
+        context = TaskContext(task, voice.report, voice.prepare, has.resources)
         if stopping is not None:
             context.stop(StopReason(stopping))
         self._stops.begin(number, context)
         began = time.perf_counter()
-        kind, answer = copy_context().run(self._answer, self._callees[task.task_type], context, task)
+        kind, answer = copy_context().run(self._answer, has.callees[task.task_type], context, task)
         voice.end()
         with suppress(OSError, ValueError):  # it is a handler's own affair what it did to its output
             sys.stdout.flush()
@@ -228,6 +265,8 @@ class Calls:
             return "raised", pack_raised(unexplained(error, task, _NEVER))
 
     def _call(self, callee: Callee, context: TaskContext, task: Claimed) -> str:
+        if task.context is not None:
+            self._belongings.carried.unpack(task.context)
         try:
             arguments = callee.signature.decode(task.input_data)
         except InvalidPayload as error:

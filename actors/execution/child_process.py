@@ -37,6 +37,7 @@ class ChildProcess:
         since: on trio's clock, when the first of them began.
         calls: how many it was given.
         is_listened_to: whether one of them reads what it says, for all.
+        is_leaving: whether it was dismissed.
         gone: set when it is dead and buried.
     """
 
@@ -55,6 +56,7 @@ class ChildProcess:
         self.since = 0.0
         self.calls = 0
         self.is_listened_to = False
+        self.is_leaving = False
         self.gone = trio.Event()
 
     def __repr__(self) -> str:
@@ -110,6 +112,12 @@ class ChildProcess:
             self.is_listened_to = False
             if self.turns:
                 self.turns[0].wake()
+
+    def last_words(self) -> list[list[Any]]:
+        """What it said, and nobody has received."""
+        words = list(self._received)
+        self._received.clear()
+        return words
 
     def _read(self) -> bool:
         """Take what has arrived; False at the end of the line.
@@ -192,6 +200,7 @@ class ChildProcess:
 
     def dismiss(self) -> None:
         """Tell it that there will be no more calls, so that it ends in order."""
+        self.is_leaving = True
         with suppress(OSError):  # it is dead
             self._line.end()
 

@@ -18,7 +18,7 @@ from ..core.errors import InvalidOption, NotRunning
 from ..core.request import Claimed, NewTask, TaskRequest
 from ..core.stop import StopReason
 from ..core.task import Progress, moment
-from .resources import NO_RESOURCES, Resources
+from .resources import NO_RESOURCES
 from .until import AsyncioScope, UntilStopping
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class TaskContext:
         task: Claimed,
         report: Callable[[Progress], None],
         prepare: Callable[[TaskRequest], NewTask],
-        resources: Resources = NO_RESOURCES,
+        resources: Mapping[str, Any] = NO_RESOURCES,
         began_at: float | None = None,
     ) -> None:
         self._task = task

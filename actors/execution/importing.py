@@ -56,6 +56,10 @@ def import_main(path: str, package: str | None) -> None:
     module = ModuleType(MAIN_OF_A_CHILD)
     module.__file__, module.__package__ = path, package
     sys.modules[MAIN] = sys.modules[MAIN_OF_A_CHILD] = module
-    with open(path, "rb") as script:
-        code = compile(script.read(), path, "exec", dont_inherit=True)
-    exec(code, module.__dict__)
+    try:
+        with open(path, "rb") as script:
+            code = compile(script.read(), path, "exec", dont_inherit=True)
+        exec(code, module.__dict__)
+    except BaseException:
+        del sys.modules[MAIN_OF_A_CHILD]  # like any module that could not be imported
+        raise

@@ -13,6 +13,7 @@ from ..core.codec import dumps
 from ..core.errors import NotRunning
 from ..core.request import NewTask, TaskRequest
 from ..core.task import Progress
+from .carried import Carried
 from .frames import CHUNK, Frames, frame
 from .wire import pack_record, pack_request, unpack_refusal
 
@@ -64,9 +65,10 @@ class Line:
 class Voice:
     """What one attempt says: progress and children. After its end it says nothing more."""
 
-    def __init__(self, line: Line, number: int) -> None:
+    def __init__(self, line: Line, number: int, carried: Carried) -> None:
         self._line = line
         self._number = number
+        self._carried = carried
         self._speaking = threading.Lock()
         self._over = False
         self._word: list[Any] | None = None
@@ -94,11 +96,11 @@ class Voice:
 
     def prepare(self, request: TaskRequest) -> NewTask:
         """The row of a child, which the node makes; raises what it finds wrong."""
-        packed = pack_request(request)
+        packed, context = pack_request(request), self._carried.pack() if self._carried else None
         with self._speaking:
             if self._over:
                 raise NotRunning("the attempt has ended, and takes no more children")
-            self._line.send("submit", self._number, packed)
+            self._line.send("submit", self._number, packed, context)
             row, refusal = self._line.receive()
         if refusal is not None:
             raise unpack_refusal(*refusal)

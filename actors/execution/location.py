@@ -14,13 +14,13 @@ import attrs
 from ..core.errors import HandlerNotImportable
 from ..core.remote import MAIN, MAIN_OF_A_CHILD
 
-_CURE: Final = "declare a function at the top level of a module"
+CURE: Final = "declare a function at the top level of a module"
 _MOST_WRAPPERS: Final = 100
 
 
 @attrs.frozen
 class Location:
-    """The way to a function.
+    """The way to a function, or to something else that a module has.
 
     Attributes:
         depth: how many times `__wrapped__` leads from what the module has under the name to the function: a
@@ -31,8 +31,8 @@ class Location:
     name: str
     depth: int
 
-    def find(self) -> Callable[..., Any]:
-        """The function, in this process; its module is imported.
+    def find(self) -> Any:
+        """What is there, in this process; its module is imported.
 
         Raises:
             ImportError, AttributeError: it is not there; and whatever the module raises.
@@ -42,8 +42,7 @@ class Location:
             found = getattr(found, part)
         for _ in range(self.depth):
             found = found.__wrapped__
-        function: Callable[..., Any] = found
-        return function
+        return found
 
 
 def check_name(task_type: str, function: Callable[..., Any]) -> None:
@@ -53,9 +52,11 @@ def check_name(task_type: str, function: Callable[..., Any]) -> None:
         HandlerNotImportable: see there.
     """
     if (problem := _problem(function)) is not None:
-        raise HandlerNotImportable(
-            f"task {task_type!r}: mode 'process' imports its handler by name, and {problem}; {_CURE}"
-        )
+        raise _not_importable(task_type, f"{problem}; {CURE}")
+
+
+def _not_importable(task_type: str, words: str) -> HandlerNotImportable:
+    return HandlerNotImportable(f"task {task_type!r}: mode 'process' imports its handler by name, and {words}")
 
 
 def _problem(function: Any) -> str | None:
@@ -78,13 +79,27 @@ def main_file() -> str | None:
     return getattr(sys.modules[MAIN], "__file__", None)
 
 
+def script() -> list[str | None]:
+    """The file of this process's script, and the package that it is in, for a child that is to import it."""
+    return [main_file(), sys.modules[MAIN].__package__]
+
+
 def locate(task_type: str, function: Any) -> Location:
     """The way to *function*, when all modules are loaded.
 
     Raises:
         HandlerNotImportable: its name does not lead to it.
     """
-    check_name(task_type, function)
+    way = way_to(function)
+    if isinstance(way, str):
+        raise _not_importable(task_type, way)
+    return way
+
+
+def way_to(function: Any) -> Location | str:
+    """The same, or what is in the way and what would help, for the second half of a sentence."""
+    if (problem := _problem(function)) is not None:
+        return f"{problem}; {CURE}"
     module, name = function.__module__, function.__qualname__
     found: Any = sys.modules.get(module)
     for part in name.split("."):
@@ -93,7 +108,4 @@ def locate(task_type: str, function: Any) -> Location:
         if found is function or (inspect.ismethod(found) and found == function):
             return Location(module, name, depth)
         found = getattr(found, "__wrapped__", None)
-    raise HandlerNotImportable(
-        f"task {task_type!r}: mode 'process' imports its handler by name, and {name!r} in {module!r} is something"
-        f" else; {_CURE}, and keep its name for it"
-    )
+    return f"{name!r} in {module!r} is something else; {CURE}, and keep its name for it"

@@ -16,9 +16,11 @@ from ..core.remote import MAIN
 from ..core.task import ExecutionMode
 from .child_process import ChildProcess, start_child
 from .handler import Handler
-from .location import locate, main_file
+from .location import locate, script
+from .outfit import Outfit
 from .pace import BUDGET, Pace
 from .queue import LAST_WAIT, Queue
+from .weights import Weights
 from .wire import handle_record
 
 logger = logging.getLogger("actors.execution")
@@ -37,6 +39,8 @@ class Pool:
         handlers: of all modes.
         slots: how many should work at a time; so many are kept warm, beside the one that is ahead.
         calls_per_child: after so many it is replaced.
+        outfit: what they are given beside their handlers.
+        memory_limit: millions of bytes that the node may use with them; None: memory is not looked at.
 
     Attributes:
         pace: how long the handlers take.
@@ -46,11 +50,20 @@ class Pool:
         HandlerNotImportable: a handler's name does not lead to it.
     """
 
-    def __init__(self, handlers: Mapping[str, Handler], slots: int, calls_per_child: int) -> None:
+    def __init__(
+        self,
+        handlers: Mapping[str, Handler],
+        slots: int,
+        calls_per_child: int,
+        outfit: Outfit | None = None,
+        memory_limit: float | None = None,
+    ) -> None:
         self._handlers = [handler for handler in handlers.values() if handler.mode is ExecutionMode.PROCESS]
         self._locations = [locate(handler.task_type, handler.function) for handler in self._handlers]
         self._slots = slots
         self._calls_per_child = calls_per_child
+        self._outfit = outfit or Outfit()
+        self._weights = Weights(memory_limit, slots)
         self._idle: list[ChildProcess] = []
         self._children: set[ChildProcess] = set()
         self._starting = 0
@@ -98,7 +111,18 @@ class Pool:
 
     def calls_left(self, child: ChildProcess) -> int:
         """How many more it may be given."""
-        return self._calls_per_child - child.calls
+        return 0 if self._weights.is_too_heavy(child) else self._calls_per_child - child.calls
+
+    def relieve(self, excess: float, sizes: Mapping[int, float]) -> None:
+        """Let children go, so that *excess* MB come free: idle ones at once, then others after their calls.
+
+        Args:
+            sizes: of each child's process group, by its pid, in MB.
+        """
+        for child in self._weights.condemn(excess, sizes, list(self._idle)):
+            if child in self._idle:
+                self._idle.remove(child)
+                self._retire(child)
 
     def idle_one(self) -> ChildProcess | None:
         """The child that worked last, or the next that is ready; it is the caller's now."""
@@ -149,12 +173,12 @@ class Pool:
         self._closed.set()
 
     async def _close(self) -> None:
-        """Let idle children end in order, and kill the others."""
+        """Let idle children end in order, as those do that were retired before, and kill the others."""
         self._closing.set()
         for child in self.children:
             if child in self._idle:
                 self._retire(child)
-            else:
+            elif not child.is_leaving:
                 child.kill()
         with trio.move_on_after(2 * LAST_WAIT):
             await self._closed.wait()
@@ -168,7 +192,14 @@ class Pool:
     async def _see_off(self, child: ChildProcess) -> None:
         with trio.move_on_after(LAST_WAIT):
             await child.gone.wait()
-        child.kill()
+        if not child.gone.is_set():
+            logger.warning("process %d did not end within %g s, and is killed", child.pid, LAST_WAIT)
+            child.kill()
+            await child.gone.wait()
+        for message in child.last_words():
+            match message:
+                case ["log", record]:
+                    handle_record(record)
 
     async def _live(self) -> None:
         """The life of one child."""
@@ -183,6 +214,7 @@ class Pool:
         problem = await self._problem_of(child)
         if problem is None:
             self._starting -= 1
+            self._weights.begin(child)
             self._offer(child)
             self._begun.set()
             self.queue.assign()
@@ -231,10 +263,9 @@ class Pool:
                 [handler.task_type, handler.takes_context, where.module, where.name, where.depth]
                 for handler, where in handlers
             ],
+            **self._outfit.packed(),
         }
 
     def _main(self) -> list[str | None] | None:
-        """The script to be run once more, and its package, if a handler stands in it."""
-        if not any(where.module == MAIN for where in self._locations):
-            return None
-        return [main_file(), sys.modules[MAIN].__package__]
+        """The script to be run once more, and its package, if a handler or a variable stands in it."""
+        return script() if any(where.module == MAIN for where in [*self._locations, *self._outfit.variables]) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextvars import copy_context
 from datetime import datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +14,7 @@ from ..core.codec import loads
 from ..core.control import StopRequested
 from ..core.errors import ProcessDied
 from ..core.outcome import Raised
-from ..core.request import NewTask
+from ..core.request import Claimed, NewTask
 from ..core.stop import StopReason
 from ..core.task import ErrorInfo, Progress, moment
 from .faults import Failed
@@ -41,8 +42,9 @@ class ProcessCall:
         self._turn: Turn | None = None
 
     async def run(self) -> str:
-        pool, task_type = self._attempt.surroundings.pool, self._attempt.task.task_type
-        queue, turn = pool.queue, Turn(self._attempt, small=pool.pace.depth(task_type) > 1)
+        attempt, pool = self._attempt, self._attempt.surroundings.pool
+        small = pool.pace.depth(attempt.task.task_type) > 1
+        queue, turn = pool.queue, Turn(attempt, self._task(), small=small)
         self._turn = turn
         queue.enter(turn)
         try:
@@ -76,20 +78,33 @@ class ProcessCall:
             match message:
                 case ["word", _, fraction, words, data]:
                     attempt.surroundings.report(attempt, Progress(fraction, words, loads(data)))
-                case ["submit", _, packed]:
-                    await turn.answer(*self._row_of(packed))
+                case ["submit", _, packed, context]:
+                    await turn.answer(*self._row_of(packed, context))
                 case ["log", record]:
                     handle_record(record)
                 case _:
                     return message
         return None
 
-    def _row_of(self, packed: dict[str, Any]) -> tuple[Any, Any]:
+    def _task(self) -> Claimed:
+        """As it travels: a hook may have set variables that travel too."""
+        task, surroundings = self._attempt.task, self._attempt.surroundings
+        if not (surroundings.hooks.before and surroundings.carried):
+            return task
+        return attrs.evolve(task, context=surroundings.carried.pack())
+
+    def _row_of(self, packed: dict[str, Any], context: str | None) -> tuple[Any, Any]:
         """The answer to a child that submits: a row, or what is wrong."""
         try:
-            return _row_fields(self._attempt.context.adopt(unpack_request(packed))), None
+            return _row_fields(copy_context().run(self._adopt, packed, context)), None
         except Exception as error:  # a user's hook may raise anything
             return None, pack_refusal(error)
+
+    def _adopt(self, packed: dict[str, Any], context: str | None) -> NewTask:
+        """The row of a task that is submitted where the variables that travel are those of *context*."""
+        if context is not None:
+            self._attempt.surroundings.carried.unpack(context)
+        return self._attempt.context.adopt(unpack_request(packed))
 
     def _result(self, turn: Turn, answer: list[Any] | None) -> str:
         pace = self._attempt.surroundings.pool.pace

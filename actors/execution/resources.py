@@ -7,14 +7,37 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from typing import Any, TypeAlias
 
+import attrs
+
 from ..core.errors import InvalidOption, did_you_mean
 
 Manager: TypeAlias = AbstractAsyncContextManager[Any] | AbstractContextManager[Any]
 Opening: TypeAlias = Manager | AsyncIterator[Any] | Iterator[Any]
 """What users' factories give: a generator stands for the context manager that it could be."""
-Factory: TypeAlias = Callable[[], Manager]
 
 WANTED = "a function without arguments that gives a context manager, or a generator function"
+
+
+@attrs.frozen
+class Factory:
+    """Gives a context manager at each call.
+
+    Attributes:
+        function: as the user gave it.
+    """
+
+    function: Callable[[], Any]
+    _make: Callable[[], Manager]
+
+    def __call__(self) -> Manager:
+        return self._make()
+
+    @property
+    def is_async(self) -> bool:
+        """Whether it is known to give what can be entered by a coroutine alone; some tell only when they are called."""
+        if isinstance(self.function, type):
+            return hasattr(self.function, "__aenter__") and not hasattr(self.function, "__enter__")
+        return inspect.isasyncgenfunction(inspect.unwrap(self.function))
 
 
 class Resources(Mapping[str, Any]):
@@ -67,8 +90,7 @@ def factory(name: str, function: Any) -> Factory:
     except ValueError:  # a builtin that does not tell its parameters
         pass
     if inspect.isasyncgenfunction(function):
-        return asynccontextmanager(function)
+        return Factory(function, asynccontextmanager(function))
     if inspect.isgeneratorfunction(function):
-        return contextmanager(function)
-    made: Factory = function
-    return made
+        return Factory(function, contextmanager(function))
+    return Factory(function, function)

@@ -24,6 +24,9 @@ _fields_of: Final = attrgetter(*(field.name for field in attrs.fields(Claimed)))
 class Turn:
     """One call, in the node.
 
+    Args:
+        task: as it travels.
+
     Attributes:
         small: whether it may wait behind other calls, and others behind it. Its limits count from when it begins.
         child: where it was sent; None while it waits for one.
@@ -32,15 +35,17 @@ class Turn:
         rest: what is to be sent over the stream before it can begin.
     """
 
-    __slots__ = ("_attempt", "_fault", "_inbox", "_lost", "_news", "child", "entered", "number", "rest", "small")
+    __slots__ = ("_attempt", "_fault", "_inbox", "_lost", "_news", "_task", "child", "entered", "number", "rest",
+                 "small")  # fmt: skip
 
-    def __init__(self, attempt: Attempt, *, small: bool) -> None:
+    def __init__(self, attempt: Attempt, task: Claimed, *, small: bool) -> None:
         self._attempt = attempt
+        self._task = task
         self._inbox: deque[list[Any]] = deque()
         self._news: trio.Event | None = None
         self._fault: Exception | None = None
         self._lost = False
-        self.small = attempt.waits = small and _is_light(attempt.task)
+        self.small = attempt.waits = small and _is_light(task)
         self.child: ChildProcess | None = None
         self.number = 0
         self.entered = trio.current_time()
@@ -55,7 +60,7 @@ class Turn:
     def message(self) -> tuple[str | None, tuple[Any, ...]]:
         """What the child is told: whether it should stop already, and the task."""
         stopping = self._attempt.stopping
-        return (None if stopping is None else stopping.value), _fields_of(self._attempt.task)
+        return (None if stopping is None else stopping.value), _fields_of(self._task)
 
     async def receive(self) -> list[Any] | None:
         """The next thing that the handler says; None if its process died, or has closed its lines.

@@ -1,9 +1,11 @@
-"""The node's memory, sampled now and then; above the soft mark nothing new is claimed."""
+"""The node's memory, sampled now and then; above the soft mark nothing new is claimed, above the limit children go."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -21,43 +23,67 @@ MB: Final = 1e6
 
 def used_mb() -> float:
     """Resident memory of this process and of all its descendants, in millions of bytes. It takes some milliseconds."""
+    return sum(size for _, size in _resident())
+
+
+def by_group() -> dict[int, float]:
+    """The same by process group: a child that runs handlers leads one of its own, with all that they start."""
+    sizes: defaultdict[int, float] = defaultdict(float)
+    for pid, size in _resident():
+        with suppress(ProcessLookupError):
+            sizes[os.getpgid(pid)] += size
+    return sizes
+
+
+def _resident() -> Iterator[tuple[int, float]]:
     process = psutil.Process()
-    return sum(_resident([process, *process.children(recursive=True)])) / MB
-
-
-def _resident(processes: Sequence[psutil.Process]) -> Iterator[int]:
-    for process in processes:
+    for one in [process, *process.children(recursive=True)]:
         with suppress(psutil.Error):  # it may have ended meanwhile
-            yield process.memory_info().rss
+            yield one.pid, one.memory_info().rss / MB
 
 
 class MemoryWatch:
-    """Pauses the claims of a node that is short of memory. It outlives the Monitor, which has it look.
+    """Pauses the claims of a node that is short of memory, and lets children go of one that is above its limit.
+
+    It outlives the Monitor, which has it look.
 
     There is no `TaskEventType` for it, since events are of tasks: it is told by the log, and shown by the metrics.
 
     Args:
         limit_mb: in millions of bytes.
+        relieve: lets children go; gets how many MB have to come free, and how many each process group uses.
         used_mb: takes a sample; called in a thread.
 
     Attributes:
         due: when to look next, on trio's clock.
     """
 
-    def __init__(self, limit_mb: float, running: Running, used_mb: Callable[[], float] = used_mb) -> None:
+    def __init__(
+        self,
+        limit_mb: float,
+        running: Running,
+        relieve: Callable[[float, Mapping[int, float]], object],
+        used_mb: Callable[[], float] = used_mb,
+    ) -> None:
         self.limit_mb = limit_mb
         self.due = trio.current_time()
         self._running = running
+        self._relieve = relieve
         self._used_mb = used_mb
         self._limiter = trio.CapacityLimiter(1)  # the service's own threads may have taken all of trio's
         self._told_stuck = False
 
     async def look(self) -> None:
-        """Take a sample, and pause claims or let them go on."""
+        """Take a sample, pause claims or let them go on, and let children go."""
         try:
             used = await trio.to_thread.run_sync(self._used_mb, limiter=self._limiter)
+            if used > self.limit_mb:
+                self._relieve(used - self.limit_mb, await trio.to_thread.run_sync(by_group, limiter=self._limiter))
         finally:
             self.due = trio.current_time() + SAMPLE_EVERY
+        self._pause_or_go_on(used)
+
+    def _pause_or_go_on(self, used: float) -> None:
         running = self._running
         before, idle = running.short_of_memory, running.idle
         running.short_of_memory = is_short(used, self.limit_mb, before=before, idle=idle)

@@ -19,10 +19,12 @@ from ..core.task import ExecutionMode
 from ..execution.carried import Carried, apart
 from ..execution.handler import Handler
 from ..execution.hooks import AttemptHooks
+from ..execution.outfit import Outfit
 from ..execution.pool import Pool
 from ..execution.resources import Factory
 from ..execution.surroundings import Surroundings
 from ..kernel import Child, Limits, Tree, supervise
+from ..store.engine import in_memory, parse
 from .asyncio_loop import asyncio_loop
 from .board import Board
 from .clock import Chance
@@ -136,8 +138,12 @@ async def running(plan: Plan) -> AsyncIterator[Node]:
 def _pool(plan: Plan) -> Pool:
     """Where handlers in process mode run; as many processes stay warm as can be at work."""
     handlers = plan.handlers if plan.work else {}
-    lanes = {handler.lane for handler in handlers.values() if handler.mode is ExecutionMode.PROCESS}
-    return Pool(handlers, sum(plan.lanes[lane] for lane in lanes), plan.calls_per_child)
+    inside = [handler for handler in handlers.values() if handler.mode is ExecutionMode.PROCESS]
+    slots = sum(plan.lanes[lane] for lane in {handler.lane for handler in inside})
+    modules = {handler.function.__module__ for handler in inside}
+    outfit = Outfit.of(plan.resources, plan.carried, modules) if inside else None
+    limit = None if in_memory(parse(plan.url)) else plan.memory_limit
+    return Pool(handlers, slots, plan.calls_per_child, outfit, limit)
 
 
 class _Parts:
@@ -155,7 +161,7 @@ class _Parts:
         self.meter = Meter(trio.current_time())
         self.heart = Heart(name, plan.lease, opened.time, lambda: self.node.description(), opened.beat_seconds)
         self.shared = Shared(plan.resources)
-        self._memory = self._memory_watch(plan.memory_limit)
+        self._memory = self._memory_watch(plan.memory_limit, pool)
         self._surroundings = Surroundings(
             self.clock.wall, self.board.report, self._prepare, self.running.end_late, plan.hooks, pool, asyncio,
             plan.carried, self.shared.values,
@@ -250,10 +256,10 @@ class _Parts:
         now, stop_at = trio.current_time(), self.running.stop_at
         return (now if stop_at is None or self.running.hurry.is_set() else stop_at) + CLOSE_WITHIN
 
-    def _memory_watch(self, limit: float | None) -> MemoryWatch | None:
+    def _memory_watch(self, limit: float | None, pool: Pool) -> MemoryWatch | None:
         """None in virtual time too: what is to happen again in the same order may not hang on the machine."""
         watched = limit is not None and self._plan.work and not self.clock.virtual
-        return MemoryWatch(limit, self.running) if limit is not None and watched else None
+        return MemoryWatch(limit, self.running, pool.relieve) if limit is not None and watched else None
 
     def _tell(self, transaction: Transaction) -> None:
         self.meter.count(transaction, trio.current_time())

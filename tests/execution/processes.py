@@ -14,6 +14,7 @@ from actors import ExecutionMode
 from actors.core.outcome import Finished, Raised
 from actors.execution.attempt import Attempt
 from actors.execution.handler import Handler
+from actors.execution.outfit import Outfit
 from actors.execution.pool import Pool
 from tests.execution import process_handlers
 from tests.execution.world import Runs, handler
@@ -73,12 +74,17 @@ class Processes(Runs):
 
 @asynccontextmanager
 async def processes(
-    known: dict[str, Handler] | None = None, *, slots: int = 2, calls_per_child: int = 100
+    known: dict[str, Handler] | None = None,
+    *,
+    slots: int = 2,
+    calls_per_child: int = 100,
+    outfit: Outfit | None = None,
+    memory_limit: float | None = None,
 ) -> AsyncIterator[Processes]:
     """A pool that runs, and afterwards the proof that nothing is left of it."""
     before = open_files()
     chosen = handlers() if known is None else known
-    pool = Pool(chosen, slots, calls_per_child)
+    pool = Pool(chosen, slots, calls_per_child, outfit, memory_limit)
     async with pool.running():
         yield Processes(pool, chosen)
     assert pool.children == []

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked, wait_all_threads_completed
 
 from actors.core.retention import DAY, Retention
-from actors.system.memory import MemoryWatch, used_mb
+from actors.system.memory import MemoryWatch, by_group, used_mb
 from actors.system.monitor import Monitor
 from tests.system.world import World, alive
 
@@ -24,7 +26,8 @@ class Watched:
         self.used = 100.0
         self.samples = 0
         self.rooms_looked_for = 0
-        self.watch = MemoryWatch(1000, self.world.running, self._sample)
+        self.relieved: list[float] = []
+        self.watch = MemoryWatch(1000, self.world.running, self._relieve, self._sample)
         self.world.running.look_for_room = self._look_for_room
 
     def _sample(self) -> float:
@@ -33,6 +36,10 @@ class Watched:
 
     def _look_for_room(self) -> None:
         self.rooms_looked_for += 1
+
+    def _relieve(self, excess: float, sizes: Mapping[int, float]) -> None:
+        assert sizes[os.getpgrp()] > 1
+        self.relieved.append(excess)
 
     async def short_at(self, used: float) -> bool:
         """Whether the node may start nothing after a sample of *used*."""
@@ -59,6 +66,13 @@ async def test_above_the_mark_nothing_may_start_and_below_it_room_is_looked_for(
         assert not await node.short_at(700)
     assert node.rooms_looked_for == 1
     assert caplog.messages[1:] == ["this node uses 700 MB again, and claims tasks"]
+
+
+async def test_above_the_limit_itself_as_much_has_to_come_free_as_is_missing() -> None:
+    node = Watched()
+    for used in (1000, 1100, 1050, 990):
+        await node.short_at(used)
+    assert node.relieved == [100, 50]
 
 
 async def test_a_node_that_is_idle_and_still_short_says_once_that_it_will_never_claim(
@@ -106,13 +120,14 @@ async def test_without_a_limit_there_is_nothing_to_look_at(autojump_clock: MockC
         assert monitor.wake_at() > trio.current_time() + 10
 
 
-def test_children_count_too() -> None:
+def test_children_count_too_each_in_the_process_group_that_it_leads() -> None:
     before = used_mb()
     code = "x = bytearray(b'x') * 100_000_000; print('ready', flush=True); input()"
     with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
         assert used_mb() > before + 90
+        assert 90 < by_group()[child.pid] < 200
         child.kill()
