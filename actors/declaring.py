@@ -133,6 +133,7 @@ class DeclareDesk(SubmitDesk):
         Args:
             factory: called in the event loop, without arguments; gives an async context manager, or a plain one, which
                 is entered and left in threads. Or a generator function, async or not, as `contextlib` takes them.
+                Child processes import it by name, if it is plain, and each opens its own when a handler first asks.
 
         Raises:
             InvalidOption: the name is taken, or *factory* is no such function, or the system runs.
@@ -149,6 +150,8 @@ class DeclareDesk(SubmitDesk):
         The values are kept beside the payload as strict JSON, under the variables' names; what is not set there is
         not set in the handler. `ctx.submit`, `submit_sync` and `enqueue` take them from where they are called, so
         that they go on to children. A request that comes by channel brings none, since nobody knows its sender's.
+
+        Each has to be a global of some module if there are handlers of mode "process", or the start is refused.
 
         Raises:
             InvalidOption: one is no `ContextVar`, two have one name, or the system runs.

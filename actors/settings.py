@@ -59,7 +59,8 @@ class Settings:
         large_result_days: how long results over 64 kB are kept in full [TASK_LARGE_RESULT_DAYS].
         max_payload_bytes: the longest payload, encoded [TASK_MAX_PAYLOAD_BYTES].
         memory_limit_mb: millions of bytes that a node and its children should not exceed: above 80 % of it, nothing new
-            is claimed; None: no limit [TASK_MEMORY_LIMIT_MB].
+            is claimed, above it child processes are retired, and each may use a share; None: no limit
+            [TASK_MEMORY_LIMIT_MB].
         grace_seconds: from the soft to the hard stage, of a cancel or a shutdown [TASK_GRACE_SECONDS].
         lease_seconds: how long a silent node keeps its tasks [TASK_LEASE_SECONDS].
         notifications: whether processes on one PostgreSQL server tell each other what is new, by LISTEN and NOTIFY; if

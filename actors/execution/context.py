@@ -106,7 +106,10 @@ class TaskContext:
 
     @property
     def resources(self) -> Mapping[str, Any]:
-        """What this node's handlers share, by the names of `TaskSystem.resource`; it cannot be changed."""
+        """What this node's handlers share, by the names of `TaskSystem.resource`; it cannot be changed.
+
+        In a process these are what that can open for itself, and each is opened when it is first asked for.
+        """
         return self._resources
 
     @property
