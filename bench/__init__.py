@@ -4,7 +4,8 @@ A workload is a module `bench.<name>`, listed in `bench.runner.WORKLOADS`, with
 
 ``run(scale: float = 1.0) -> dict[str, float]``
     does the work and returns figures. A figure's name ends in its unit: ``_per_second``, ``_seconds``, ``_ms``,
-    ``_us``, ``_kb``, ``_mb``, ``_percent``; what was measured may follow ``_per_second``. Without one it is a plain number.
+    ``_us``, ``_kb``, ``_mb``, ``_percent``; what was measured may follow ``_per_second``. Without one it is a plain
+    number.
     *scale* in (0, 1] shrinks the work for a smoke run.
 
 ``GOALS: dict[str, Goal]`` (optional)

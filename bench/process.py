@@ -1,4 +1,4 @@
-"""One warm round trip to a child process, beside the two pools that a trio program would take otherwise: see `bench.trips`.
+"""One warm round trip to a child process, beside the two pools that a trio program would take otherwise; see `trips`.
 
 Ours has its payload decoded and its result checked in the child. ProcessPoolExecutor is called as it would be from
 asyncio or a thread: its future is waited for by blocking, which spares it a way into trio's loop.

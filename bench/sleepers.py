@@ -8,8 +8,8 @@ what storing and claiming them has left behind, in a node that has run a few bef
 difference. How late a timeout is, is told by the task that it wakes: ours look at `ctx.soft_deadline`, so that the way
 from the Timeout actor to the handler is included.
 
-A full garbage collection, which stops everything in the process, comes when Python thinks that enough is new. Both kinds
-have one before the first timeout, and hardly any before the last; how long it takes is told.
+A full garbage collection, which stops everything in the process, comes when Python thinks that enough is new. Both
+kinds have one before the first timeout, and hardly any before the last; how long it takes is told.
 """
 
 from __future__ import annotations

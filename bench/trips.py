@@ -1,8 +1,8 @@
 """Round trips of one call, side by side: an attempt of ours, and what a trio program would call instead.
 
-They take turns, so that whatever else the machine does strikes all of them. What is measured of ours is an attempt of a task that has
-been claimed: its payload is decoded and its result checked, and a stop would reach it. The database has no part in it,
-since the others have none.
+They take turns, so that whatever else the machine does strikes all of them. What is measured of ours is an attempt of a
+task that has been claimed: its payload is decoded and its result checked, and a stop would reach it. The database has
+no part in it, since the others have none.
 """
 
 from __future__ import annotations

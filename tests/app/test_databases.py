@@ -131,7 +131,7 @@ async def test_a_node_beside_it_submits_waits_cancels_and_pauses(app: TaskSystem
             assert await beside.cancel(ticket.task_id)
             assert (await ticket.wait()).status is TaskStatus.CANCELLED
             await beside.pause(task_type="echo")
-            await until(lambda: bool(app.running_node().running.paused))  # it looks every tenth of a second
+            await until(lambda: bool(app.running_node.running.paused))  # it looks every tenth of a second
             waiting = await wanted.submit("paused")
             assert await waiting.status() is TaskStatus.PENDING
             await beside.resume(task_type="echo")
