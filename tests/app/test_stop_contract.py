@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,33 +28,12 @@ from actors import (
 from actors.system.running import LAST_WAIT
 from tests.app.stop_table import CASES, HEARD, MODES, PROMPT, RESULTS, SLOTS, Case, Mode
 from tests.execution.processes import lives, open_files
-from tests.waiting import until
+from tests.waiting import Lateness, until
 
 
 def children() -> list[psutil.Process]:
     """Of this process, zombies too; those of the mode process are the only ones that it has."""
     return psutil.Process().children()
-
-
-class Lateness:
-    """How late the machine wakes whoever sleeps, at worst. It is not what these tests are about."""
-
-    def __init__(self) -> None:
-        self.worst = 0.0
-
-    @asynccontextmanager
-    async def measured(self) -> AsyncIterator[None]:
-        """Measure while the block runs."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._measure)
-            yield
-            nursery.cancel_scope.cancel()
-
-    async def _measure(self) -> None:
-        while True:
-            wake_at = trio.current_time() + 0.01
-            await trio.sleep_until(wake_at)
-            self.worst = max(self.worst, trio.current_time() - wake_at)
 
 
 @attrs.frozen
