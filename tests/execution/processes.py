@@ -82,13 +82,13 @@ async def processes(
     memory_limit: float | None = None,
 ) -> AsyncIterator[Processes]:
     """A pool that runs, and afterwards the proof that nothing is left of it."""
-    before = open_files()
+    before, strangers = open_files(), set(psutil.Process().children(recursive=True))
     chosen = handlers() if known is None else known
     pool = Pool(chosen, slots, calls_per_child, outfit, memory_limit)
     async with pool.running():
         yield Processes(pool, chosen)
     assert pool.children == []
-    assert psutil.Process().children(recursive=True) == []
+    assert set(psutil.Process().children(recursive=True)) <= strangers  # what a test that ran out of time left behind
     assert open_files() == before
 
 

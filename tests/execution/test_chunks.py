@@ -67,7 +67,12 @@ async def started(run: Processes, calls: list[Attempt]) -> AsyncIterator[Chunk]:
         for number in range(len(calls)):
             nursery.start_soon(chunk.run, number)
             await trio.lowlevel.checkpoint()
-        yield chunk
+        try:
+            yield chunk
+        except BaseException:
+            for attempt in calls:
+                attempt.force(StopReason.SHUTDOWN)  # one that waits for the test would hold up its failure for ever
+            raise
     assert chunk.ends == len(chunk.outcomes) == len(calls)
     assert run.pool.queue.waiting == 0
     assert not run.pool.queue.working
