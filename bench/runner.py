@@ -18,8 +18,8 @@ import attrs
 
 from bench.goals import Goal
 
-WORKLOADS = ("pipeline", "drain", "latency", "raw", "kernel", "memory", "backlog", "threads", "process", "cpu",
-             "sleepers")  # fmt: skip
+WORKLOADS = ("pipeline", "drain", "latency", "raw", "kernel", "memory", "backlog", "threads", "process", "chunks",
+             "cpu", "sleepers")  # fmt: skip
 SMOKE_SCALE = 0.02
 LIMIT_SECONDS = 900.0
 

@@ -101,10 +101,10 @@ class Attempt:
             self._forced = reason
             self._scope.cancel()
 
-    def begin(self) -> None:
-        """It waits no longer: its limits count from now."""
+    def begin(self, now: float) -> None:
+        """If it has waited, its limits count from *now*, on trio's clock."""
         if self.waits:
-            self.waits, self.started = False, trio.current_time()
+            self.waits, self.started = False, now
 
     def close(self) -> None:
         """Its outcome is taken."""

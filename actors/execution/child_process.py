@@ -24,6 +24,8 @@ _PROGRAM: Final = (
     "import sys; sys.path[:] = [*filter(None, sys.path), {root!r}];"
     " from actors.execution.child import main; main({calls}, {work}, {control}, {life})"
 )
+_ANSWERS: Final = frozenset({"returned", "raised"})
+_OF_A_CALL: Final = _ANSWERS | {"word", "submit"}
 
 
 class ChildProcess:
@@ -131,8 +133,9 @@ class ChildProcess:
             data = self._work.recv(CHUNK)
         except ConnectionError:
             return False
+        now = trio.current_time()
         for message in self._frames.feed(data):
-            self._hand_out(message)
+            self._hand_out(message, now)
         return bool(data)
 
     @property
@@ -143,25 +146,20 @@ class ChildProcess:
         except OSError:
             return False
 
-    def _hand_out(self, message: list[Any]) -> None:
-        first = self.turns[0] if self.turns else None
-        match message:
-            case ["returned" | "raised", number, *_] if first is not None and first.number == number:
-                self._answered(first)
-                first.hear(message)
-            case ["word" | "submit", number, *_]:
-                if first is not None and first.number == number:
-                    first.hear(message)
-            case _ if first is not None:
-                first.hear(message)
-            case _:
-                self._received.append(message)
+    def _hand_out(self, message: list[Any], now: float) -> None:
+        kind = message[0]
+        if kind not in _OF_A_CALL:
+            (self.turns[0].hear if self.turns else self._received.append)(message)
+        elif self.turns and message[1] == self.turns[0].number:  # else it is of a thread that was left behind
+            turn = self.turns.popleft() if kind in _ANSWERS else self.turns[0]
+            turn.hear(message)
+            if kind in _ANSWERS and self.turns:
+                self._begin(now)
 
-    def _answered(self, turn: Turn) -> None:
-        self.turns.popleft()
-        self.since = trio.current_time()
-        if self.turns:
-            self.turns[0].begin()
+    def _begin(self, now: float) -> None:
+        """The first of its turns begins."""
+        self.since = now
+        self.turns[0].begin(now)
 
     def give(self, turn: Turn) -> bool:
         """Send it a call, behind those that it has; False if there is no room."""
@@ -176,10 +174,9 @@ class ChildProcess:
         self.turns.append(turn)
         while self._received:  # it has spoken since its last turn: a thread that was left behind may log
             turn.hear(self._received.popleft())
-        if len(self.turns) == 1:
-            self.since = trio.current_time()
-            turn.begin()
-        turn.wake()
+        if len(self.turns) == 1:  # others are woken by whoever listens, when it is their turn
+            self._begin(trio.current_time())
+            turn.wake()
         return True
 
     def take_back(self) -> list[Turn]:

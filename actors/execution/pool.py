@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -140,7 +140,7 @@ class Pool:
 
     def provide(self) -> None:
         """Start a child for each that is waited for, and one ahead; and watch over those who wait behind others."""
-        if self._nursery is None:
+        if self._nursery is None or self._closing.is_set():
             return
         while self._starting + len(self._idle) <= self.queue.waiting:
             self._starting += 1
@@ -148,6 +148,11 @@ class Pool:
         if not self._watched and self.queue.is_deep:
             self._watched = True
             self._nursery.start_soon(self._watch)
+
+    def soon(self, function: Callable[[], None]) -> None:
+        """Have it called in the next turn of the event loop."""
+        if self._nursery is not None:
+            self._nursery.start_soon(_call, function)
 
     async def _watch(self) -> None:
         while self.queue.is_deep and not self._closing.is_set():
@@ -269,3 +274,7 @@ class Pool:
     def _main(self) -> list[str | None] | None:
         """The script to be run once more, and its package, if a handler or a variable stands in it."""
         return script() if any(where.module == MAIN for where in [*self._locations, *self._outfit.variables]) else None
+
+
+async def _call(function: Callable[[], None]) -> None:
+    function()

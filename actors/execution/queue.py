@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 import trio
@@ -32,6 +32,9 @@ class Children(Protocol):
     def provide(self) -> None:
         """See to it that there will be children for those that wait."""
 
+    def soon(self, function: Callable[[], None]) -> None:
+        """Have it called in the next turn of the event loop."""
+
     def calls_left(self, child: ChildProcess) -> int:
         """How many more it may be given."""
 
@@ -53,6 +56,7 @@ class Queue:
         self._working: set[ChildProcess] = set()
         self._shared: set[ChildProcess] = set()
         self._slow: set[ChildProcess] = set()
+        self._soon = False
 
     @property
     def waiting(self) -> int:
@@ -69,9 +73,17 @@ class Queue:
         return len(self._shared) < max(1, self._slots - len(self._working) + len(self._shared))
 
     def enter(self, turn: Turn) -> None:
-        """Let it wait for its child."""
-        (self._small if turn.small else self._alone).append(turn)
-        self.assign()
+        """Let it wait for its child.
+
+        Those that go behind others are sent together, when all that have begun in the same turn of the event loop are
+        here: a child that is woken for each of them would cost more than they do.
+        """
+        if turn.small and self._shared:
+            self._small.append(turn)
+            self._assign_soon()
+        else:
+            (self._small if turn.small else self._alone).append(turn)
+            self.assign()
 
     def enter_again(self, turns: Iterable[Turn]) -> None:
         """Let those wait that were given to a child and had not begun; before all others."""
@@ -81,15 +93,18 @@ class Queue:
 
     def leave(self, turn: Turn) -> None:
         """It is over, whatever has become of it."""
-        if turn.child is not None:
-            self._let_go(turn.child)
-        self.assign()
+        if turn.child is not None and self._let_go(turn.child):
+            self.assign()
+        elif self._small:
+            self._assign_soon()
 
-    def _let_go(self, child: ChildProcess) -> None:
-        """It may do something else, if it has done all that it was given."""
-        if not child.turns and child in self._working:
-            self._forget(child)
-            self._children.give_back(child)
+    def _let_go(self, child: ChildProcess) -> bool:
+        """Whether it may do something else, since it has done all that it was given."""
+        if child.turns or child not in self._working:
+            return False
+        self._forget(child)
+        self._children.give_back(child)
+        return True
 
     def bury(self, child: ChildProcess, left: Iterable[Turn]) -> None:
         """It is dead; those *left* had not begun."""
@@ -130,8 +145,14 @@ class Queue:
         if waiting:
             waiting.popleft().fail(problem)
 
+    def _assign_soon(self) -> None:
+        if not self._soon:
+            self._soon = True
+            self._children.soon(self.assign)
+
     def assign(self) -> None:
         """Give children to those that wait, in their order."""
+        self._soon = False
         while self._alone and (child := self._children.idle_one()) is not None:
             self._working.add(child)
             child.give(self._alone.popleft())

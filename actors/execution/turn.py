@@ -94,9 +94,9 @@ class Turn:
         assert self.child is not None, "only one that has begun can die"
         return self.child.end
 
-    def begin(self) -> None:
+    def begin(self, now: float) -> None:
         """All that was before it is answered: it runs, as far as is known here."""
-        self._attempt.begin()
+        self._attempt.begin(now)
 
     def send_back(self) -> None:
         """It has not begun, and waits again."""

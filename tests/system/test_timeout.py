@@ -71,8 +71,8 @@ async def test_the_limits_of_one_that_waits_behind_others_count_from_its_begin(a
     async with alive("timeout", lambda: make(world)):
         await trio.sleep(7)
         assert attempt.stopping is None
-        attempt.begin()
         begun = trio.current_time()
+        attempt.begin(begun)
         assert attempt.started == begun
         assert await world.monitor.next() == SoftTimedOut(attempt)
         assert trio.current_time() - begun == pytest.approx(2)
