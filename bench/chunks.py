@@ -95,7 +95,7 @@ async def durable(path: Path, count: int) -> float:
 def alone() -> Iterator[None]:
     """In the block no type is small."""
     saw = Pace.saw
-    Pace.saw = lambda *_: None  # type: ignore[method-assign, assignment]  # only a bench has a use for that
+    Pace.saw = lambda *_: None  # type: ignore[method-assign]  # only a bench has a use for that
     try:
         yield
     finally:
