@@ -43,6 +43,10 @@ def quick(number: int) -> int:
     return number
 
 
+def naps() -> None:
+    time.sleep(0.001)
+
+
 def segfaults_now_and_then(number: int, every: int) -> int:
     """The last of each *every* reads where there is nothing to read."""
     if number % every == every - 1:

@@ -26,7 +26,11 @@ SEED = int(os.environ.get("ACTORS_CANCEL_SEED", "20240612"))
 AT_ONCE = 60
 HOUR = 3600.0
 SLOTS = {"coroutine": 40, "asyncio": 40, "thread": 8, "process": 3}
-STATES = ("pending", "scheduled", "retrying", "ended", *(f"running {mode}" for mode in MODES), "any moment")
+STATES = (
+    "pending", "scheduled", "retrying", "ended", *(f"running {mode}" for mode in MODES), "any moment", "in line",
+)  # fmt: skip
+LINE = 5
+"""Small tasks that are submitted at once, so that some wait in the line of a child process for others."""
 
 
 async def of_trio(ctx: TaskContext) -> None:
@@ -96,14 +100,18 @@ class Crowd:
             *((f"deaf {mode}", DEAF[mode], mode, once) for mode in MODES),
             *((f"fails {mode}", plain.fails, mode, later) for mode in ("thread", "process")),
             *((f"quick {mode}", plain.quick, mode, once) for mode in ("thread", "process")),
+            ("naps process", plain.naps, "process", once),
             ("paused", plain.fails, "thread", once),
         ]
 
     def _note(self, event: TaskEvent) -> None:
         self._seen[event.task_id, event.type].set()
 
-    async def cancel_one(self, state: str) -> None:
+    async def cancel_in(self, state: str) -> None:
         """Submit a task, see it come into *state*, and cancel it."""
+        if state == "in line":
+            await self._cancel_line()
+            return
         task_type = self.type_for(state)
         bound = self.types[task_type].options(delay=HOUR if state == "scheduled" else None)
         ticket = await bound.submit(**({"number": 1} if task_type.startswith("quick") else {}))
@@ -111,6 +119,16 @@ class Crowd:
             await self._comes_into(state, ticket.task_id)
         self.cancels[ticket.task_id] = Cancel(state, task_type, await ticket.cancel())
         await ticket.wait()
+
+    async def _cancel_line(self) -> None:
+        naps = self.types["naps process"]
+        tickets = await self.app.submit_many(naps.request() for _ in range(LINE))
+        with trio.fail_after(60):
+            await self._seen[tickets[0].task_id, TaskEventType.STARTED].wait()
+        for ticket in self.chance.sample(tickets, LINE):
+            self.cancels[ticket.task_id] = Cancel("in line", naps.task_type, await ticket.cancel())
+        for ticket in tickets:
+            await ticket.wait()
 
     def type_for(self, state: str) -> str:
         """A type whose tasks come there; some that obey, some that do not."""
@@ -173,13 +191,16 @@ async def test_a_thousand_cancels_in_random_states_leave_counts_slots_leases_and
 
     async def one(state: str) -> None:
         async with at_once:
-            await crowd.cancel_one(state)
+            await crowd.cancel_in(state)
 
     async with crowd.app.running():
         await crowd.app.pause(task_type="paused")
         async with trio.open_nursery() as nursery:
-            for _ in range(CANCELS):
-                nursery.start_soon(one, chance.choice(STATES))
+            left = CANCELS
+            while left > 0:
+                state = chance.choice(STATES)
+                left -= LINE if state == "in line" else 1
+                nursery.start_soon(one, state)
         await crowd.assert_whole()
         await assert_statistics(crowd.app, file)
     assert psutil.Process().children(recursive=True) == []
@@ -192,12 +213,12 @@ def assert_rows(file: File, cancels: dict[str, Cancel]) -> None:
     rows, written = file.tasks(), file.attempts()
     met = Counter(cancel.state for cancel in cancels.values())
     print(dict(met), dict(Counter(cancel.said for cancel in cancels.values())))
-    assert min(met[state] for state in STATES) > CANCELS // 30
+    assert min(met[state] for state in STATES) > CANCELS // 50
     for task_id, cancel in cancels.items():
         row = rows[task_id]
         assert (row["status"] == "cancelled") is cancel.said, (cancel, row)
         outcomes = [attempt["outcome"] for attempt in written.get(row["seq"], [])]
-        if cancel.state != "any moment":
+        if cancel.state not in ("any moment", "in line"):
             assert cancel.said is (cancel.state != "ended"), (cancel, row)
             assert outcomes == expected_outcomes(cancel.state), (cancel, row)
     assert {row["status"] for row in rows.values()} <= {"cancelled", "completed"}
