@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sqlite3
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ import psutil
 import pytest
 
 from actors.store.schema import task
-from bench import machine, raw, report, runner
+from bench import machine, raw, report, runner, threads, trips
 from bench.__main__ import main
 from bench.goals import Goal
 from bench.runner import Result
@@ -145,6 +146,38 @@ def test_the_file_system_of_a_folder_is_that_of_its_nearest_mount(
     monkeypatch.setattr(psutil, "disk_partitions", lambda all: mounts)
     assert machine.filesystem(tmp_path / "scratch") == "tmpfs"
     assert machine.filesystem(Path("/elsewhere")) == "ext4"
+
+
+async def test_round_trips_are_told_in_microseconds_and_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    quarters = itertools.count(0.0, 0.25)
+    monkeypatch.setattr(trips, "time", SimpleNamespace(perf_counter=lambda: next(quarters)))
+    calls: list[str] = []
+
+    def trip(name: str) -> trips.RoundTrip:
+        async def double(number: int) -> int:
+            calls.append(name)
+            return 2 * number
+
+        return double
+
+    figures = await trips.medians({"a": trip("a"), "b": trip("b")}, 0.04)
+    assert figures == {"a": 250_000.0, "b": 250_000.0}
+    warm_up = ["a"] * trips.WARM_UP + ["b"] * trips.WARM_UP
+    assert calls == warm_up + (["a"] * 20 + ["b"] * 20) * trips.ROUNDS
+
+
+async def test_a_round_trip_that_does_not_double_is_no_figure() -> None:
+    async def wrong(number: int) -> int:
+        return number
+
+    with pytest.raises(AssertionError):
+        await trips.medians({"wrong": wrong}, 0.04)
+
+
+async def test_an_attempt_in_a_thread_is_measured_beside_a_bare_call() -> None:
+    figures = await threads.measure(0.04)
+    assert figures.keys() == {"round_trip_us", "bare_us"}
+    assert min(figures.values()) > 0
 
 
 def statuses(path: Path) -> Sequence[tuple[str, int, int]]:
