@@ -36,7 +36,7 @@ NIGHTS = 3
 AT_ONCE = 500
 """Stored in one transaction."""
 NIGHT = 3600.0
-FIRST, SPREAD = 15.0, 10.0
+FIRST, SPREAD = 20.0, 10.0
 """Seconds until the first timeout, by when all must be asleep, and from there to the last."""
 GOALS = {"own_kb": Goal(at_most=12), "latest_ms": Goal(at_most=50)}
 
