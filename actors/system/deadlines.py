@@ -14,6 +14,8 @@ from ..execution.attempt import Attempt
 
 SPARE: Final = 1000
 """Entries of ended attempts that the heap may hold beside three of each that runs, before it is made anew."""
+FEW: Final = 16
+"""One in so many entries: when more than that are taken out at once, it is cheaper to make the heap anew."""
 
 
 class Stage(IntEnum):
@@ -59,8 +61,13 @@ class Deadlines:
 
     def next(self) -> float:
         """The first deadline of an attempt that runs; it counts as waited for from now on."""
+        few = len(self._heap) // FEW
         while self._heap and self._heap[0][4].over:
+            if few == 0:
+                self._drop_ended()  # taking out thousands, one by one, would stop the event loop for too long
+                break
             heapq.heappop(self._heap)
+            few -= 1
         self._awaited = self._heap[0][0] if self._heap else math.inf
         return self._awaited
 
@@ -79,8 +86,11 @@ class Deadlines:
     def tidy(self, running: int) -> None:
         """Drop the entries of ended attempts when they are many beside *running*."""
         if len(self._heap) > 3 * running + SPARE:
-            self._heap = [deadline for deadline in self._heap if not deadline[4].over]
-            heapq.heapify(self._heap)
+            self._drop_ended()
+
+    def _drop_ended(self) -> None:
+        self._heap = [deadline for deadline in self._heap if not deadline[4].over]
+        heapq.heapify(self._heap)
 
 
 def _really_due(deadline: Deadline, now: float) -> float:

@@ -107,6 +107,19 @@ async def test_deadlines_outlive_a_crash_of_the_timeout(autojump_clock: MockCloc
     assert trio.current_time() - attempt.started == pytest.approx(3)
 
 
+@pytest.mark.parametrize("ended", [3, 150, 200])
+async def test_the_next_deadline_is_that_of_one_that_runs_however_many_before_it_have_ended(ended: int) -> None:
+    world, deadlines = World(), Deadlines()
+    attempts = [world.attempt(seq, timeout_seconds=float(seq)) for seq in range(1, 201)]
+    deadlines.watch(attempts)
+    for attempt in [*attempts[:ended], attempts[190]]:
+        attempt.over = True
+    left = [attempt for attempt in attempts if not attempt.over]
+    assert deadlines.next() == (left[0].started + ended + 1 if left else math.inf)
+    assert [deadline[4] for deadline in deadlines.due(math.inf)] == left
+    assert deadlines.next() == math.inf
+
+
 async def test_entries_of_ended_attempts_do_not_pile_up() -> None:
     world, deadlines = World(), Deadlines()
     attempts = [world.attempt(seq, timeout_seconds=9.0) for seq in range(1, SPARE + 20)]
