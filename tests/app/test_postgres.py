@@ -13,7 +13,7 @@ import trio
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
-from actors import TaskSystem
+from actors import TaskContext, TaskRequest, TaskStatus, TaskSystem
 from actors.errors import InvalidOption, SchemaMismatch, StorageUnavailable
 from actors.store import schema
 from tests.app.world import refused
@@ -134,3 +134,62 @@ async def test_nodes_that_start_at_once_on_an_empty_database_make_its_tables_onc
             for _ in range(4):
                 nursery.start_soon(run)
     assert counts == [0] * 4
+
+
+async def echo(text: str) -> str:
+    """A handler that gives back what it gets."""
+    return text
+
+
+async def test_nodes_share_the_work_and_each_sees_the_others(postgres_url: str) -> None:
+    first, second = TaskSystem(postgres_url), TaskSystem(postgres_url)
+    ran: dict[str, int] = {}
+
+    async def count(context: TaskContext) -> None:
+        node = (await first.get(context.task_id) or pytest.fail("it is not stored")).node or ""
+        ran[node] = ran.get(node, 0) + 1
+        await trio.sleep(0.2)
+
+    declared = first.register_handler("count", count, max_concurrency=1)
+    second.register_handler("count", count, max_concurrency=1)
+    with trio.fail_after(30):
+        async with first.running(), second.running():
+            for ticket in await first.submit_many([declared.request() for _ in range(8)]):
+                await ticket.wait()
+            assert {node.name for node in await first.nodes()} == set(ran)
+            assert len(ran) == 2
+            statistics = await second.statistics()
+            assert statistics.by_status["completed"] == 8
+
+
+async def test_a_type_that_a_node_does_not_know_is_left_to_one_that_does(postgres_url: str) -> None:
+    old, new = TaskSystem(postgres_url), TaskSystem(postgres_url)
+    old.register_handler("old", echo)
+    wanted = new.register_handler("new", echo)
+    with trio.fail_after(30):
+        async with old.running(), new.running(work=False):
+            ticket = await wanted.submit("x")
+            await (await old.submit(TaskRequest("old", {"text": "y"}))).result()
+            task = await new.get(ticket.task_id)
+            assert task is not None
+            assert (task.status, task.attempt) == (TaskStatus.PENDING, 0)
+        async with new.running():
+            assert await new.ticket(ticket.task_id).result() == "x"
+
+
+async def test_a_task_is_waited_for_and_cancelled_from_another_node(postgres_url: str) -> None:
+    runner, web = TaskSystem(postgres_url), TaskSystem(postgres_url)
+    started = trio.Event()
+
+    async def endless() -> None:
+        started.set()
+        await trio.sleep_forever()
+
+    runner.register_handler("endless", endless)
+    wanted = web.register_handler("endless", endless)
+    with trio.fail_after(30):
+        async with runner.running(), web.running(work=False):
+            ticket = await wanted.submit()
+            await started.wait()
+            assert await ticket.cancel()
+            assert (await ticket.wait()).status is TaskStatus.CANCELLED

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors.kernel import Ask
@@ -139,3 +140,55 @@ async def test_attempts_that_were_taken_over_are_stopped_and_their_results_refus
         assert [result.value for _, result in world.told[-1].settled] == ["fenced", "stored"]
         assert world.running.leased == {}
     assert database.look(lambda connection: leases.held_by(connection, "other")) == [(lost.seq, 2)]
+
+
+class Said(Exception):
+    """What a driver raises for what a server says."""
+
+    def __init__(self, sqlstate: str | None) -> None:
+        self.sqlstate = sqlstate
+        super().__init__(sqlstate)
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "lost"),
+    [("40P01", False), ("40001", False), ("57P01", True), ("57P03", False), (None, True), (None, False)],
+)
+async def test_deadlocks_restarts_and_lost_connections_are_waited_out(
+    autojump_clock: MockClock, place: Place, sqlstate: str | None, lost: bool
+) -> None:
+    world = World()
+    database = world.database()
+    registered(database, "node-1")
+    async with alive("storage", world.make_storage(database, server=place)) as storage:
+        fault = OperationalError("INSERT", {}, Said(sqlstate), connection_invalidated=lost)
+        database.faults = [fault, None, None, fault]
+        (receipts,) = await together(storage, Submit([world.row()]))
+    assert isinstance(receipts, list)
+    assert receipts[0].created
+    assert database.faults == []
+
+
+async def test_while_a_last_commit_is_in_doubt_orphans_are_looked_for_again(autojump_clock: MockClock) -> None:
+    place = Doubtful("node-1", 15.0)
+    world = World()
+    database = world.database()
+    registered(database, "node-1")
+    async with alive("storage", world.make_storage(database, server=place)) as storage:
+        database.faults = [OperationalError("COMMIT", {}, Said(None), connection_invalidated=True)]
+        await together(storage, Submit([world.row()]))
+        *_, late = await left_running(world, database, "node-1")  # by the session that nobody hears of any more
+        place.settled = True
+        await together(storage, Submit([world.row()]))
+    task = database.look(lambda connection: views.get(connection, late))
+    assert task is not None
+    assert task.status.value == "pending"
+
+
+class Doubtful(Server):
+    """A place at a server where an earlier session is still at work, until it is *settled*."""
+
+    settled = False
+
+    def look(self, connection: Connection) -> None:
+        self._locked = self if self.settled else None
