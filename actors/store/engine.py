@@ -118,26 +118,27 @@ def postgresql_engine(url: URL, *, read_only: bool = False) -> Engine:
         raise InvalidOption(
             "PostgreSQL needs its driver beside SQLite's: pip install 'trio-actors[postgres]'"
         ) from None
-    event.listen(engine, "connect", prepare_no_statements_in_a_pool)
+    event.listen(engine, "connect", greet_server)
     return engine
 
 
-def prepare_no_statements_in_a_pool(connection: Any, _: object) -> None:
-    """Behind a pooler the next transaction may run in a session that does not know what this one has prepared."""
-    if pooled(connection):
-        connection.prepare_threshold = None
+_WHO_AND_HOW = """
+    SELECT pg_backend_pid(),
+        CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END
+"""
 
 
-def pooled(connection: Any) -> bool:
-    """Whether a pooler such as PgBouncer stands between the driver's *connection* and the server.
+def greet_server(connection: Any, _: object) -> None:
+    """Have commits wait for the disk, whatever the database's default; and find out whether a pooler is in between.
 
-    It may give each transaction another session; and it hands out process numbers of its own to who connects.
+    A pooler such as PgBouncer hands out process numbers of its own to who connects. Behind it the next transaction may
+    run in a session that does not know what this one has prepared.
     """
-    before = connection.autocommit
-    connection.autocommit = True
-    ((backend,),) = connection.execute("SELECT pg_backend_pid()").fetchall()
+    before, connection.autocommit = connection.autocommit, True
+    ((backend, _),) = connection.execute(_WHO_AND_HOW).fetchall()
     connection.autocommit = before
-    return bool(backend != connection.info.backend_pid)
+    if backend != connection.info.backend_pid:
+        connection.prepare_threshold = None
 
 
 def keep_private(path: str) -> None:

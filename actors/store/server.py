@@ -18,7 +18,7 @@ def now(connection: Connection) -> float:
 def pooled(connection: Connection) -> bool:
     """Whether this session may be another one in the next transaction, so that locks of sessions mean nothing.
 
-    That was found out when it was connected: `engine.prepare_no_statements_in_a_pool`.
+    That was found out when it was connected: `engine.greet_server`.
     """
     driver: Any = connection.connection.driver_connection
     return driver.prepare_threshold is None

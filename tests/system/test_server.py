@@ -138,6 +138,13 @@ async def test_rows_are_written_in_the_servers_time(postgres_url: str, engine: E
         assert there - 5 < peer.heartbeat_at <= found.clock.wall() <= there + 5
 
 
+async def test_commits_wait_for_the_disk_whatever_the_databases_default(postgres_url: str, engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"ALTER DATABASE {engine.url.database} SET synchronous_commit = off")
+    async with place(postgres_url) as (found, _):
+        assert await found.database.write(partial(scalar, query="SHOW synchronous_commit")) == "on"
+
+
 async def test_reads_see_one_snapshot_and_write_nothing(postgres_url: str) -> None:
     async with place(postgres_url) as (found, _):
         for query, said in (("SHOW transaction_read_only", "on"), ("SHOW transaction_isolation", "repeatable read")):
