@@ -19,7 +19,7 @@ from ..store.upgrade import FileUpgrade
 from .clock import FALLING_BACK, Clock
 from .database import Database, InlineDatabase, ThreadedDatabase
 from .opened import Opened, leave, patiently
-from .recorder import Recorder
+from .recorder import Recorder, place, take
 from .server import Server
 from .transaction import Transaction
 
@@ -62,11 +62,26 @@ async def opened(visit: Visit) -> AsyncIterator[Opened]:
 @asynccontextmanager
 async def _server(visit: Visit) -> AsyncIterator[Opened]:
     database, server = ThreadedDatabase(visit.url), Server(visit.node, visit.lease)
+    recorder = Recorder(None)
     try:
         await patiently(visit.url, database, partial(server.enter, work=visit.work, create=visit.create))
-        yield Opened(database, Recorder(None), Clock(server.time.read, FALLING_BACK), server=server)
+        if visit.work:
+            recorder = _on_this_machine(visit.node)
+        yield Opened(database, recorder, Clock(server.time.read, FALLING_BACK), server=server)
     finally:
         await _close(database)
+        recorder.close()
+        take(visit.node)
+
+
+def _on_this_machine(node: str) -> Recorder:
+    try:
+        recorder = Recorder(place(node))
+    except OSError as error:
+        logger.warning("running handlers are not recorded, so that after a crash a claim counts as a start: %s", error)
+        return Recorder(None)
+    recorder.begin()
+    return recorder
 
 
 @asynccontextmanager

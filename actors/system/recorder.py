@@ -6,15 +6,42 @@ task. A store into a shared memory map costs less than a microsecond, and the ke
 
 from __future__ import annotations
 
+import errno
 import logging
 import mmap
 import os
 import struct
+import tempfile
+from contextlib import suppress
 from typing import Final
 
 logger = logging.getLogger("actors.system")
 
 _PAIR: Final = struct.Struct("<qq")
+
+
+def place(node: str) -> str:
+    """The path of the file of a *node* whose database is on a server: on the node's machine, in the user's own folder.
+
+    Raises:
+        OSError: there is no such folder, or it is somebody else's.
+    """
+    folder = f"{tempfile.gettempdir()}/actors-{os.getuid()}"
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    if os.lstat(folder).st_uid != os.getuid():
+        raise PermissionError(errno.EPERM, "it belongs to another user", folder)
+    return f"{folder}/{node}-running"
+
+
+def take(node: str) -> frozenset[tuple[int, int]] | None:
+    """What a dead *node* had recorded, and forget it; None if that is on another machine, and nobody here knows."""
+    with suppress(OSError):
+        path = place(node)
+        with open(path, "rb") as file:
+            found = frozenset(_pairs(file.read()))
+        os.unlink(path)
+        return found
+    return None
 
 
 class Recorder:

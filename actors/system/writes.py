@@ -13,6 +13,7 @@ from ..core.outcome import Change, without_outcome
 from ..core.request import NewTask, Receipt
 from ..core.task import TaskStatus
 from ..store import claim, cleanup, leases, nodes, revive, rollups, settle, steer, tasks
+from . import recorder
 from .board import Word
 from .transaction import Transaction, Write
 from .vigil import Dead
@@ -196,7 +197,7 @@ class TakeOver(Write):
         connection, now, aging = transaction.connection, transaction.now, transaction.aging
         for one in self.dead:
             if nodes.bury(connection, one.node, one.heartbeat_at):
-                started = None if one.crashed else ()
+                started = recorder.take(one.node) if one.crashed else ()
                 found = leases.recover(connection, started, now, aging, transaction.tally, one.node)
                 transaction.recovered += found
                 transaction.buried[one.node] = len(found)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.system.recorder import Recorder
+from actors.system.recorder import Recorder, place, take
 
 
 @pytest.fixture
@@ -144,3 +144,33 @@ def test_a_map_that_cannot_be_made_is_no_room_either(
     recorder.leave(0)
     assert recorder.enter(3, 1) == 0
     assert "Cannot allocate memory" in caplog.text
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder for temporary files."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_who_takes_a_node_over_on_its_machine_reads_what_it_had_recorded_once(temporary: Path) -> None:
+    begun(place("host:17:abc")).enter(4, 2)
+    assert take("host:17:abc") == frozenset({(4, 2)})
+    assert take("host:17:abc") is None
+    assert list(temporary.glob("*/*")) == []
+
+
+@pytest.mark.usefixtures("temporary")
+def test_of_a_node_on_another_machine_nothing_is_known() -> None:
+    assert take("elsewhere:17:abc") is None
+
+
+def test_the_folder_of_the_records_is_the_users_own(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path(place("host:17:abc")).parent
+    assert folder.stat().st_mode & 0o777 == 0o700
+    other = os.getuid() + 1
+    folder.rename(temporary / f"actors-{other}")
+    monkeypatch.setattr(os, "getuid", lambda: other)  # and so it is somebody else's
+    with pytest.raises(PermissionError, match="another user"):
+        place("host:17:abc")
+    assert take("host:17:abc") is None

@@ -19,13 +19,14 @@ from actors.store.nodes import Peer
 from actors.system.database import ThreadedDatabase
 from actors.system.opened import Opened
 from actors.system.opening import Visit, opened
+from actors.system.recorder import Recorder
 from actors.system.server import Server
 from tests.pooler import pooled
 from tests.waiting import until
 
 
 @asynccontextmanager
-async def place(url: str, node: str = "node-1") -> AsyncIterator[tuple[Opened, Server]]:
+async def entered(url: str, node: str = "node-1") -> AsyncIterator[tuple[Opened, Server]]:
     """A node that has entered, whose timers nobody starts."""
     async with opened(Visit(url, node, True, 60.0, 15.0)) as found:
         assert found.server is not None
@@ -61,7 +62,7 @@ def cut_off(engine: Engine, key: int) -> None:
 async def test_a_node_holds_its_lock_from_its_first_transaction_until_it_leaves(
     postgres_url: str, engine: Engine
 ) -> None:
-    async with place(postgres_url) as (_, mine):
+    async with entered(postgres_url) as (_, mine):
         (peer,) = seen(engine)
         assert (peer.node, peer.lock_key) == ("node-1", mine.lock_key)
         assert not is_free(engine, mine.lock_key)
@@ -70,14 +71,14 @@ async def test_a_node_holds_its_lock_from_its_first_transaction_until_it_leaves(
 
 
 async def test_two_nodes_have_different_locks(postgres_url: str) -> None:
-    async with place(postgres_url) as (_, mine), place(postgres_url, "node-2") as (_, other):
+    async with entered(postgres_url) as (_, mine), entered(postgres_url, "node-2") as (_, other):
         assert mine.lock_key != other.lock_key
 
 
 async def test_a_session_that_was_cut_off_is_followed_by_one_that_holds_the_lock_too(
     postgres_url: str, engine: Engine
 ) -> None:
-    async with place(postgres_url) as (found, mine):
+    async with entered(postgres_url) as (found, mine):
         assert isinstance(found.database, ThreadedDatabase)
         found.database.every(mine.tick)
         cut_off(engine, mine.lock_key)
@@ -88,7 +89,7 @@ async def test_a_session_that_was_cut_off_is_followed_by_one_that_holds_the_lock
 async def test_while_an_earlier_session_holds_the_lock_what_it_was_told_last_is_in_doubt(
     postgres_url: str, engine: Engine
 ) -> None:
-    async with place(postgres_url) as (found, mine):
+    async with entered(postgres_url) as (found, mine):
         with engine.connect() as earlier:
             cut_off(engine, mine.lock_key)
             await until(lambda: is_free(engine, mine.lock_key))
@@ -107,7 +108,7 @@ async def test_behind_a_pooler_a_node_goes_by_its_lease_alone_and_prepares_no_st
     postgres_url: str, engine: Engine, tmp_path: Path
 ) -> None:
     with pooled(postgres_url, tmp_path) as url:
-        async with place(url) as (found, mine):
+        async with entered(url) as (found, mine):
             assert mine.leases_alone
             assert [(peer.node, peer.lock_key) for peer in seen(engine)] == [("node-1", None)]
             assert is_free(engine, mine.lock_key)
@@ -124,14 +125,14 @@ def threshold(connection: Connection) -> int | None:
 
 
 async def test_without_a_pooler_statements_are_prepared(postgres_url: str) -> None:
-    async with place(postgres_url) as (found, mine):
+    async with entered(postgres_url) as (found, mine):
         assert not mine.leases_alone
         assert await found.database.write(threshold) == 5
 
 
 async def test_rows_are_written_in_the_servers_time(postgres_url: str, engine: Engine, monkeypatch: Any) -> None:
     monkeypatch.setattr("time.time", lambda: 600.0)
-    async with place(postgres_url) as (found, _):
+    async with entered(postgres_url) as (found, _):
         (peer,) = seen(engine)
         with engine.begin() as connection:
             there = server.now(connection)
@@ -141,12 +142,12 @@ async def test_rows_are_written_in_the_servers_time(postgres_url: str, engine: E
 async def test_commits_wait_for_the_disk_whatever_the_databases_default(postgres_url: str, engine: Engine) -> None:
     with engine.begin() as connection:
         connection.exec_driver_sql(f"ALTER DATABASE {engine.url.database} SET synchronous_commit = off")
-    async with place(postgres_url) as (found, _):
+    async with entered(postgres_url) as (found, _):
         assert await found.database.write(partial(scalar, query="SHOW synchronous_commit")) == "on"
 
 
 async def test_reads_see_one_snapshot_and_write_nothing(postgres_url: str) -> None:
-    async with place(postgres_url) as (found, _):
+    async with entered(postgres_url) as (found, _):
         for query, said in (("SHOW transaction_read_only", "on"), ("SHOW transaction_isolation", "repeatable read")):
             ask: Ask[Any] = Ask()
             found.database.read(ask, partial(scalar, query=query))
@@ -157,3 +158,33 @@ async def test_reads_see_one_snapshot_and_write_nothing(postgres_url: str) -> No
 
 def scalar(connection: Connection, query: str) -> Any:
     return connection.exec_driver_sql(query).scalar_one()
+
+
+async def test_a_node_records_its_handlers_on_its_own_machine_and_leaves_no_file(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    async with entered(postgres_url) as (found, _):
+        found.recorder.enter(4, 2)
+        (file,) = found_in(tmp_path)
+        assert file.name == "node-1-running"
+        assert Recorder(str(file)).before == {(4, 2)}
+    assert found_in(tmp_path) == []
+
+
+async def test_without_a_folder_for_its_record_a_node_works_all_the_same(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere" / "deeper"))
+    monkeypatch.setattr("os.makedirs", _refuse)
+    async with entered(postgres_url) as (found, _):
+        assert found.recorder.enter(4, 2) == -1
+    assert "after a crash a claim counts as a start" in caplog.text
+
+
+def found_in(folder: Path) -> list[Path]:
+    return list(folder.glob("*/*"))
+
+
+def _refuse(*_: object, **__: object) -> None:
+    raise OSError("no room")

@@ -3,26 +3,43 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.whole.process import Program
 from tests.whole.programs.amounts import INNOCENT
-from tests.whole.table import File
+from tests.whole.table import File, OnServer, Tables
 
 
 @pytest.mark.parametrize("mode", ["coroutine", "thread", "process"])
 def test_a_poison_task_fails_alone_at_its_third_crash_and_no_neighbour_is_charged(
     start: Callable[..., Program], file: File, mode: str
 ) -> None:
-    company = [_crash(start, file, "submit", mode), _crash(start, file, "resume", mode)]
+    _poison(start, file, file.url, mode)
+
+
+def test_so_it_does_when_each_time_another_node_takes_it_over(
+    start: Callable[..., Program], postgres_url: str, server: OnServer
+) -> None:
+    _poison(start, server, postgres_url, "coroutine")
+
+
+@pytest.fixture
+def server(postgres_url: str) -> Iterator[OnServer]:
+    server = OnServer(postgres_url)
+    yield server
+    server.close()
+
+
+def _poison(start: Callable[..., Program], file: Tables, url: str, mode: str) -> None:
+    company = [_crash(start, file, url, "submit", mode), _crash(start, file, url, "resume", mode)]
     assert all(company), "the poison killed no neighbour"
     (poison,) = file.tasks("task_type = 'poison'").values()
     assert (poison["status"], poison["attempt"], poison["crash_count"]) == ("running", 2, 0)
 
-    assert _crash(start, file, "resume", mode) == 0, "it did not run alone after two crashes"
-    last = start("poison", file.path, "resume", mode)
+    assert _crash(start, file, url, "resume", mode) == 0, "it did not run alone after two crashes"
+    last = start("poison", url, "resume", mode)
     last.line("ended")
     assert last.wait() == 0
     (poison,) = file.tasks("task_type = 'poison'").values()
@@ -35,9 +52,9 @@ def test_a_poison_task_fails_alone_at_its_third_crash_and_no_neighbour_is_charge
     file.assert_exact(completed=INNOCENT, failed=1)
 
 
-def _crash(start: Callable[..., Program], file: File, work: str, mode: str) -> int:
+def _crash(start: Callable[..., Program], file: Tables, url: str, work: str, mode: str) -> int:
     """Let the poison do its work; how many others ran at that moment."""
-    program = start("poison", file.path, work, mode)
+    program = start("poison", url, work, mode)
     program.line("poison")
     program.line("dying")
     assert program.wait() == -9, program.story()

@@ -1,6 +1,6 @@
 """Runs a task that kills its node among innocent ones.
 
-Arguments: the path, "submit" or "resume", and the mode of the poison.
+Arguments: the database's URL, "submit" or "resume", and the mode of the poison.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from actors import ExecutionMode, Settings, TaskContext, TaskSystem
 from tests.whole.programs.amounts import INNOCENT
 from tests.whole.programs.telling import die, die_with_the_parent, say
 
-path, mode, way = sys.argv[1:4]
-app = TaskSystem(f"sqlite:///{path}", settings=Settings(max_retries=3))
+url, mode, way = sys.argv[1:4]
+app = TaskSystem(url, settings=Settings(max_retries=3))
 together = 0
 PATIENCE = 0.02
 """Seconds until the neighbours of the poison run too, whom it takes down."""
