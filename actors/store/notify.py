@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+from contextlib import ExitStack
 from typing import Any, Final
 
 from sqlalchemy import Connection, TwoPhaseTransaction, bindparam, func
@@ -12,6 +13,7 @@ from .engine import make_engine
 from .prepared import Prepared
 
 CHANNEL: Final = "actors_news"
+LISTEN: Final = f"LISTEN {CHANNEL}"
 
 _notify = Prepared(lambda _: query(func.pg_notify(CHANNEL, bindparam("payload"))), ("payload",))
 
@@ -35,15 +37,15 @@ class Ear:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = make_engine(url)
-        try:
-            self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            self._connection.exec_driver_sql(f"LISTEN {CHANNEL}")
-        except BaseException:
-            self._engine.dispose()
-            raise
-        driver: Any = self._connection.connection.driver_connection
-        self._driver = driver.pgconn
+        engine = make_engine(url)
+        with ExitStack() as stack:
+            stack.callback(engine.dispose)
+            connection = stack.enter_context(engine.connect())
+            stack.callback(connection.invalidate)  # closed at once, whatever state it is in
+            connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(LISTEN)
+            driver: Any = connection.connection.driver_connection
+            self._driver = driver.pgconn
+            self._stack = stack.pop_all()
 
     def hear(self, other: int, seconds: float) -> list[str]:
         """The payloads that have come; waits for some, up to *seconds*, or until the descriptor *other* is readable.
@@ -62,7 +64,5 @@ class Ear:
         return heard
 
     def close(self) -> None:
-        """Let go of the connection, whatever state it is in."""
-        self._connection.invalidate()
-        self._connection.close()
-        self._engine.dispose()
+        """Let go of the connection."""
+        self._stack.close()

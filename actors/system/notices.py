@@ -24,6 +24,8 @@ from .watches import Watches
 from .writes import Tell
 
 LOOK_SECONDS: Final = 0.5
+SOON_SECONDS: Final = 0.1
+"""The same while there is no connection to listen on: there may be one at any moment."""
 PROBE_SECONDS: Final = 2.0
 """From one word to itself, which tells the others too what it wants to hear, to the next."""
 WANTED_SECONDS: Final = 6.0
@@ -122,7 +124,10 @@ class Notices:
         now, wants = time.monotonic(), self._ears.wants
         if wants:
             self._listener.start()
-        if self._listener.listens and (now >= self._probe_at or not self._listener.works):
+        if not self._listener.listens:
+            self._probe_at = now
+            return SOON_SECONDS if wants else LOOK_SECONDS
+        if now >= self._probe_at:
             self._probe_at, self._announced = now + PROBE_SECONDS, wants
             self._listener.asked()
             with connection.begin():
