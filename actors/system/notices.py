@@ -86,14 +86,18 @@ class Notices:
         node: by which name others call it.
         me: by which its own news are known.
         ears: one who wants to hear nothing needs no connection for it.
+        monotonic: seconds.
     """
 
-    def __init__(self, url: str, node: str, me: str, ears: Ears) -> None:
+    def __init__(
+        self, url: str, node: str, me: str, ears: Ears, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._node = node
         self._me = me
         self._ears = ears
-        self._wishes = Wishes()
-        self._listener = Listener(url, me, self._deliver)
+        self._monotonic = monotonic
+        self._wishes = Wishes(monotonic)
+        self._listener = Listener(url, me, self._deliver, monotonic)
         self._token = trio.lowlevel.current_trio_token()
         self._announced: frozenset[str] = frozenset()
         self._probe_at = 0.0
@@ -121,7 +125,7 @@ class Notices:
 
     def tick(self, connection: Connection) -> float:
         """Say again what is wanted, which has to be heard here too; seconds until the next time."""
-        now, wants = time.monotonic(), self._ears.wants
+        now, wants = self._monotonic(), self._ears.wants
         if wants:
             self._listener.start()
         if not self._listener.listens:

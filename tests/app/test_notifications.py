@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 import sqlalchemy
@@ -16,7 +17,7 @@ from actors import TaskEventType, TaskStatus, TaskSystem, Ticket
 from actors.errors import TaskCancelled
 from actors.store.notify import CHANNEL, Ear
 from actors.system.heart import Poll
-from tests.app.crew import Crew, connected, greet, hearing, hold, listeners
+from tests.app.crew import Crew, connected, cut_off, greet, hearing, hold, listeners
 from tests.app.world import collect
 from tests.waiting import until
 
@@ -233,9 +234,9 @@ async def test_where_nothing_is_told_the_database_is_looked_at(
 ) -> None:
     if deaf:
         monkeypatch.setattr("actors.system.listener.Ear", Deaf)
-    worker, web = (lambda work: crew.node(work=work, notifications=deaf)), crew.node(work=False, notifications=deaf)
     monkeypatch.setattr("tests.app.crew.hearing", nothing)
-    async with worker(True) as first, worker(True), web as desk:
+    worker = partial(crew.node, notifications=deaf)
+    async with worker() as first, worker(), worker(work=False) as desk:
         assert first.metrics().notifications is (False if deaf else None)
         assert await (await desk.submit(greet())).result() == "hello you"
         tickets = [await desk.submit(hold(name)) for name in "ab"]
@@ -273,3 +274,43 @@ async def test_switched_off_nobody_listens_and_nothing_is_sent(crew: Crew) -> No
                 assert len(listeners(looking)) == 1  # the stranger
         assert [*stranger.notifies(timeout=0)] == []
     engine.dispose()
+
+
+# Faults
+
+
+@pytest.mark.usefixtures("no_polls")
+async def test_what_was_told_while_a_listeners_session_was_killed_is_found_and_it_goes_on(crew: Crew) -> None:
+    """The sessions of all listeners end again and again, at whatever moment."""
+    async with crew.node() as worker, crew.node(work=False) as web:
+        with connected(crew.url) as administrator:
+            assert await (await web.submit(greet())).result() == "hello you"
+            for _ in range(5):
+                await until(lambda: len(listeners(administrator)) == 2)
+                cut_off(administrator)
+                ticket = await web.submit(greet())
+                assert await ticket.result() == "hello you"
+        for app in (worker, web):
+            await hearing(app)
+
+
+async def test_a_node_that_stops_hearing_looks_again_at_once(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with crew.node() as worker, crew.node(work=False) as web:
+        with connected(crew.url) as administrator:
+            monkeypatch.setattr("actors.system.listener.Ear", Deaf)
+            cut_off(administrator)
+            await until(lambda: worker.metrics().notifications is False)
+            for _ in range(3):
+                assert await (await web.submit(greet())).result() == "hello you"
+            assert worker.metrics().notifications is False
+
+
+async def test_a_storm_of_notifications_costs_a_node_few_looks(crew: Crew) -> None:
+    async with crew.node() as worker:
+        before = worker.metrics().mailboxes["storage"].handled
+        with connected(crew.url) as stranger:
+            told = "SELECT pg_notify(%s, 'nonsense ' || number) FROM generate_series(1, 20000) number"
+            stranger.execute(told, (CHANNEL,))
+        assert await (await worker.submit(greet())).result() == "hello you"
+        await until(lambda: worker.metrics().mailboxes["storage"].handled > before)
+        assert worker.metrics().mailboxes["storage"].handled - before < 2000

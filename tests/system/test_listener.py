@@ -151,11 +151,13 @@ async def test_a_listener_behind_a_pooler_in_transaction_mode_knows_that_it_is_d
     with connected(postgres_url) as connection:
         assert not listeners(connection)
         monkeypatch.setattr("actors.store.notify.LISTEN", "UNLISTEN *")
+        monkeypatch.setattr("actors.system.listener.SILENT_SECONDS", 0.2)
         with listening(postgres_url) as heard:
             await until(lambda: heard.listener.listens)
+            heard.listener.asked()
+            heard.clock.now += SILENT_SECONDS + 1
             heard.tell_itself()
             assert not heard.listener.works
-            heard.clock.now += SILENT_SECONDS + 1
             monkeypatch.undo()
             await until(lambda: heard.listener.listens and bool(listeners(connection)), within=30)
             heard.tell_itself()
