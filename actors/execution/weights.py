@@ -61,6 +61,8 @@ class Weights:
 
     def is_too_heavy(self, child: ChildProcess) -> bool:
         """Whether it should get no more calls; to be asked after each. It stays so: memory seldom goes back."""
+        if self._limit is None:
+            return False
         if child in self._condemned:
             return True
         weight, moment = self._known.get(child), time.monotonic()

@@ -51,6 +51,17 @@ async def test_a_process_whose_handler_leaks_is_replaced_and_the_log_says_why(
     assert message.endswith("more than one of 19 processes may (100 MB): it is retired (TASK_MEMORY_LIMIT_MB is 2000)")
 
 
+async def test_small_tasks_that_leak_and_travel_together_wear_out_one_process_after_the_other(file_url: str) -> None:
+    app = declared(file_url, 20 * 100, 19)
+    with trio.fail_after(SOON):
+        async with app.running():
+            request = app.declared("leak").request((), {"mb": 10})
+            tickets = await app.submit_many([request] * 60)
+            pids = [await ticket.result() for ticket in tickets]
+    assert len(set(pids)) > 1
+    assert len(pids) == 60
+
+
 async def test_without_a_limit_a_process_may_grow(file_url: str) -> None:
     app = declared(file_url, None, 1)
     with trio.fail_after(SOON):
@@ -82,9 +93,14 @@ async def test_what_processes_hold_counts_for_the_pause_of_claims_and_above_the_
 async def test_a_node_that_is_itself_above_the_limit_keeps_no_process_that_is_idle(
     file_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    used = [100.0]
+    used, samples = [100.0], []
+
+    def used_mb() -> float:
+        samples.append(used[0])
+        return used[0]
+
     monkeypatch.setattr(memory, "SAMPLE_EVERY", 0.01)
-    monkeypatch.setattr(supervisor, "MemoryWatch", partial(memory.MemoryWatch, used_mb=lambda: used[0]))
+    monkeypatch.setattr(supervisor, "MemoryWatch", partial(memory.MemoryWatch, used_mb=used_mb))
     app = declared(file_url, 1000, 2)
     with caplog.at_level(logging.INFO), trio.fail_after(SOON):
         async with app.running():
@@ -92,6 +108,9 @@ async def test_a_node_that_is_itself_above_the_limit_keeps_no_process_that_is_id
             await until(lambda: len(psutil.Process().children()) == 2)
             used[0] = 10_000
             await until(lambda: psutil.Process().children() == [])
+            samples.clear()
+            await until(lambda: len(samples) > 5)
+            assert psutil.Process().children() == []  # none is started ahead, only to be retired
             used[0] = 100
             assert await run(app, "pid") not in (first, os.getpid())
     assert sum("and this node more than it may: it is retired" in message for message in caplog.messages) == 2
