@@ -18,7 +18,7 @@ from .settings import Settings
 if TYPE_CHECKING:
     import trio
 
-    from .system.supervisor import Plan
+    from .system.plan import Plan
 
 
 class TaskSystem(DeclareDesk):
@@ -107,7 +107,7 @@ class TaskSystem(DeclareDesk):
         self._stop.set()
 
     def _plan(self, url: str, *, work: bool, create: bool) -> Plan:
-        from .system.supervisor import Plan
+        from .system.plan import Plan
 
         settings = self.settings
         return Plan(

@@ -21,7 +21,7 @@ SILENT_SECONDS: Final = 5.0
 FOLD_SECONDS: Final = 0.005
 """For which what comes behind some news is gathered, so that a storm of it costs a look in that time, and not each."""
 FIRST_PAUSE: Final = 0.1
-LONGEST_PAUSE: Final = 60.0
+LONGEST_PAUSE: Final = 10.0
 """Seconds from one try to listen to the next; each takes twice as long as the one before."""
 CLOSE_WITHIN: Final = 1.0
 

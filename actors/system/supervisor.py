@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import trio
 
 from ..core.budget import Budget
 from ..core.errors import NotRunning
-from ..core.events import TaskEvent
 from ..core.request import NewTask, TaskRequest
-from ..core.retention import Retention
 from ..core.task import ExecutionMode
-from ..execution.carried import Carried, apart
-from ..execution.handler import Handler
-from ..execution.hooks import AttemptHooks
+from ..execution.carried import apart
 from ..execution.outfit import Outfit
 from ..execution.pool import Pool
-from ..execution.resources import Factory
 from ..execution.surroundings import Surroundings
-from ..kernel import Child, Limits, Tree, supervise
+from ..kernel import Child, Tree, supervise
 from ..store.engine import in_memory, parse
 from .asyncio_loop import asyncio_loop
 from .board import Board
@@ -50,6 +44,7 @@ from .notices import Ears, Notices
 from .opened import Opened
 from .opening import Visit, opened, public_url
 from .order import Order
+from .plan import Plan
 from .replies import Replies
 from .retry import Retry
 from .running import LAST_WAIT, Running
@@ -68,42 +63,6 @@ if TYPE_CHECKING:
     from ..execution.aio import AsyncioLoop
 
 CAPACITY = 10_000
-
-
-@attrs.frozen(kw_only=True)
-class Plan:
-    """What a node is to be; times in seconds.
-
-    Attributes:
-        lanes: slots by name.
-        create: make a database that is not there.
-        notifications: tell the other processes on a server what is new, and hear what they tell.
-        calls_per_child: after so many a child process is replaced.
-        prepare: makes the row of a request; gets the moment in epoch seconds, and where chance comes from.
-        carried: the context variables that travel with tasks.
-        resources: what opens each of the things that handlers share, by name, in the order of opening.
-        memory_limit: millions of bytes; None: no limit.
-    """
-
-    url: str
-    work: bool
-    handlers: Mapping[str, Handler]
-    lanes: Mapping[str, int]
-    calls_per_child: int
-    prepare: Callable[[TaskRequest, float, Chance], NewTask]
-    callbacks: list[Callable[[TaskEvent], object]]
-    hooks: AttemptHooks
-    aging: float
-    grace: float
-    lease: float
-    retention: Retention
-    carried: Carried = attrs.field(factory=Carried)
-    resources: Mapping[str, Factory] = attrs.field(factory=dict)
-    memory_limit: float | None = None
-    create: bool = True
-    notifications: bool = True
-    limits: Limits = attrs.field(factory=Limits)
-    seed: int | None = None
 
 
 @asynccontextmanager

@@ -14,7 +14,8 @@ from actors.core.retention import DAY, Retention
 from actors.execution.handler import Handler
 from actors.execution.hooks import AttemptHooks
 from actors.system.node import Node
-from actors.system.supervisor import Plan, running
+from actors.system.plan import Plan
+from actors.system.supervisor import running
 from tests.execution.world import handler
 from tests.system.world import AGING, MEMORY, World
 
