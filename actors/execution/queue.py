@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Final, Protocol
 
 import trio
@@ -85,7 +85,7 @@ class Queue:
             (self._small if turn.small else self._alone).append(turn)
             self.assign()
 
-    def enter_again(self, turns: Collection[Turn]) -> None:
+    def enter_again(self, turns: Iterable[Turn]) -> None:
         """Let those wait that were given to a child and had not begun; before all others."""
         for turn in reversed(list(turns)):
             (self._small if turn.small else self._alone).appendleft(turn)
