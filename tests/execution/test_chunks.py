@@ -29,6 +29,12 @@ from tests.waiting import until
 SMALL = 1e-5
 
 
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that find no child are not given back, however long the machine takes for what the test does meanwhile."""
+    monkeypatch.setattr("actors.execution.queue.MOST_WAIT", 10 * SOON)
+
+
 def queued(attempt: Attempt) -> bool:
     """Whether its call has yet to begin."""
     return attempt.waits
@@ -158,6 +164,7 @@ async def test_those_that_find_no_child_for_a_second_are_given_back(tmp_path: Pa
 
 @pytest.mark.parametrize(("reason", "outcome"), [(StopReason.CANCEL, Cancelled()), (StopReason.SHUTDOWN, Returned())])
 @pytest.mark.parametrize("way", ["stop", "force"])
+@pytest.mark.usefixtures("patience")
 async def test_a_stop_of_one_that_has_not_begun_ends_it_at_once_and_harms_nobody(
     reason: StopReason, outcome: Outcome, way: str, tmp_path: Path
 ) -> None:
@@ -184,6 +191,7 @@ async def test_the_hard_stage_of_the_one_that_runs_leaves_the_others_to_another_
     assert {chunk.result(number)[0] for number in range(6) if number != 2} == {0, 1, 3, 4, 5}
 
 
+@pytest.mark.usefixtures("patience")
 async def test_the_limits_of_a_call_count_from_when_it_begins(tmp_path: Path) -> None:
     path = tmp_path / "notes"
     async with processes(slots=1) as run, started(run, notes(run, path, 2, wait_at=0)) as chunk:
