@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 import trio
@@ -106,11 +106,11 @@ class Queue:
         self._children.give_back(child)
         return True
 
-    def bury(self, child: ChildProcess, left: Collection[Turn]) -> None:
-        """It is dead; those *left* had not begun. Nobody takes its place before there is something to do."""
+    def bury(self, child: ChildProcess, left: Iterable[Turn]) -> None:
+        """It is dead; those *left* had not begun. If nobody waits, it is replaced when one is needed."""
         self._forget(child)
-        if left or self._alone or self._small:
-            self.enter_again(left)
+        if (found := list(left)) or self._alone or self._small:
+            self.enter_again(found)
 
     def _forget(self, child: ChildProcess) -> None:
         for children in (self._working, self._shared, self._slow):

@@ -63,7 +63,7 @@ class Lane:
     def free(self) -> int:
         """How many attempts can start now, if each takes a slot of its own."""
         taken = self.taken
-        if self._pace.depths:
+        if self.in_processes and self._pace.depths:
             taken += self._pace.slots_of(self.in_processes) - self.in_processes.total()
         return self.slots - taken - max(0, len(self.stuck) - self.slots)
 

@@ -19,6 +19,7 @@ from actors.core.outcome import Cancelled, Finished, Outcome, Raised, Returned
 from actors.core.request import NewTask, TaskRequest
 from actors.core.stop import StopReason
 from actors.core.task import Progress
+from actors.execution import queue
 from actors.execution.attempt import Attempt
 from actors.execution.context import here
 from tests.execution import process_handlers as handlers
@@ -38,6 +39,19 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 def queued(attempt: Attempt) -> bool:
     """Whether its call has yet to begin."""
     return attempt.waits
+
+
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, nobody is moved or given back for it."""
+    monkeypatch.setattr(queue, "PATIENCE", 1000.0)
+    monkeypatch.setattr(queue, "MOST_WAIT", 1000.0)
+
+
+@pytest.fixture
+def no_way_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is given back, however long it takes to start a child."""
+    monkeypatch.setattr(queue, "MOST_WAIT", 1000.0)
 
 
 class Chunk:
@@ -70,14 +84,14 @@ async def started(run: Processes, calls: list[Attempt]) -> AsyncIterator[Chunk]:
     """Run *calls*, in their order; the block ends with the last of them, and the children are free again then."""
     chunk = Chunk(calls)
     async with trio.open_nursery() as nursery:
-        for number in range(len(calls)):
-            nursery.start_soon(chunk.run, number)
-            await trio.lowlevel.checkpoint()
         try:
+            for number in range(len(calls)):
+                nursery.start_soon(chunk.run, number)
+                await trio.lowlevel.checkpoint()
             yield chunk
-        except BaseException:
+        except BaseException:  # attempts do not end by a cancel of whoever started them
             for attempt in calls:
-                attempt.force(StopReason.SHUTDOWN)  # one that waits for the test would hold up its failure for ever
+                attempt.force(StopReason.SHUTDOWN)
             raise
     assert chunk.ends == len(chunk.outcomes) == len(calls)
     assert run.pool.queue.waiting == 0
@@ -95,6 +109,7 @@ def written(path: Path) -> list[int]:
     return [int(line) for line in path.read_text().split()] if path.exists() else []
 
 
+@pytest.mark.usefixtures("patience")
 async def test_small_calls_share_a_child_and_each_gets_its_own_result(tmp_path: Path) -> None:
     async with processes(slots=1) as run, started(run, notes(run, tmp_path / "notes", 100)) as chunk:
         pass
@@ -104,6 +119,7 @@ async def test_small_calls_share_a_child_and_each_gets_its_own_result(tmp_path: 
     assert written(tmp_path / "notes") == list(range(100))
 
 
+@pytest.mark.usefixtures("patience")
 async def test_small_calls_are_spread_over_as_many_children_as_there_are_slots(tmp_path: Path) -> None:
     async with processes(slots=2) as run:
         await run.result(handlers.double, number=1)
@@ -133,6 +149,7 @@ async def test_what_was_measured_decides(tmp_path: Path) -> None:
         assert run.pool.pace.depth("double") == 1
 
 
+@pytest.mark.usefixtures("patience")
 async def test_a_crash_in_the_midst_of_a_chunk_fails_that_call_alone(tmp_path: Path) -> None:
     async with processes(slots=1) as run, started(run, notes(run, tmp_path / "notes", 30, crash_at=13)) as chunk:
         pass
@@ -141,6 +158,7 @@ async def test_a_crash_in_the_midst_of_a_chunk_fails_that_call_alone(tmp_path: P
     assert sorted(written(tmp_path / "notes")) == list(range(30)), "each began once"
 
 
+@pytest.mark.usefixtures("no_way_back")
 @pytest.mark.parametrize("what", ["compute_at", "wait_at"])
 async def test_one_that_takes_long_does_not_hold_up_those_behind_it(what: str, tmp_path: Path) -> None:
     path = tmp_path / "notes"
@@ -162,6 +180,7 @@ async def test_those_that_find_no_child_for_a_second_are_given_back(tmp_path: Pa
     assert chunk.result(0)[0] == 0
 
 
+@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize(("reason", "outcome"), [(StopReason.CANCEL, Cancelled()), (StopReason.SHUTDOWN, Returned())])
 @pytest.mark.parametrize("way", ["stop", "force"])
 @pytest.mark.usefixtures("patience")
@@ -170,8 +189,7 @@ async def test_a_stop_of_one_that_has_not_begun_ends_it_at_once_and_harms_nobody
 ) -> None:
     path = tmp_path / "notes"
     async with processes(slots=1) as run, started(run, notes(run, path, 6, wait_at=0)) as chunk:
-        await until(lambda: written(path) == [0])
-        assert [attempt.waits for attempt in chunk.attempts] == [False] + [True] * 5
+        await until(lambda: written(path) == [0] and [queued(one) for one in chunk.attempts] == [False] + [True] * 5)
         getattr(chunk.attempts[3], way)(reason)
         await chunk.ended(3)
         assert list(chunk.outcomes) == [3]
@@ -181,6 +199,7 @@ async def test_a_stop_of_one_that_has_not_begun_ends_it_at_once_and_harms_nobody
     assert len({chunk.result(number)[1] for number in (0, 1, 2, 4, 5)}) == 1
 
 
+@pytest.mark.usefixtures("patience")
 async def test_the_hard_stage_of_the_one_that_runs_leaves_the_others_to_another_child(tmp_path: Path) -> None:
     path = tmp_path / "notes"
     async with processes(slots=1) as run, started(run, notes(run, path, 6, compute_at=2)) as chunk:
@@ -195,10 +214,9 @@ async def test_the_hard_stage_of_the_one_that_runs_leaves_the_others_to_another_
 async def test_the_limits_of_a_call_count_from_when_it_begins(tmp_path: Path) -> None:
     path = tmp_path / "notes"
     async with processes(slots=1) as run, started(run, notes(run, path, 2, wait_at=0)) as chunk:
-        await until(lambda: written(path) == [0])
         first, second = chunk.attempts
+        await until(lambda: written(path) == [0] and queued(second))
         before = second.started
-        assert queued(second)
         handlers.touch(f"{path}.go")
         await chunk.ended(0, 1)
     assert not queued(second)
@@ -206,6 +224,7 @@ async def test_the_limits_of_a_call_count_from_when_it_begins(tmp_path: Path) ->
     assert second.started >= first.started
 
 
+@pytest.mark.usefixtures("patience")
 async def test_what_a_call_says_is_told_of_its_own_task_in_its_own_context(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,6 +263,7 @@ async def test_a_payload_that_is_no_small_one_goes_alone(tmp_path: Path) -> None
     assert [chunk.result(number) for number in range(2)] == ["clean", "clean"]
 
 
+@pytest.mark.usefixtures("patience")
 async def test_children_are_replaced_after_so_many_small_calls_too(tmp_path: Path) -> None:
     async with processes(slots=1, calls_per_child=7) as run, started(run, notes(run, tmp_path / "notes", 40)) as chunk:
         pass
@@ -251,6 +271,7 @@ async def test_children_are_replaced_after_so_many_small_calls_too(tmp_path: Pat
     assert max(found.count(pid) for pid in found) <= 7
 
 
+@pytest.mark.usefixtures("no_way_back")
 @pytest.mark.parametrize("seed", range(3))
 async def test_under_random_kills_and_stops_each_call_has_one_outcome_and_it_is_its_own(
     seed: int, tmp_path: Path
