@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
-from actors import TaskEventType, TaskStatus, TaskSystem, Ticket
+from actors import TaskEventType, TaskRequest, TaskStatus, TaskSystem, Ticket
 from actors.errors import TaskCancelled
 from actors.store.notify import CHANNEL, Ear
 from actors.system.heart import Poll
@@ -314,3 +314,29 @@ async def test_a_storm_of_notifications_costs_a_node_few_looks(crew: Crew) -> No
         assert await (await worker.submit(greet())).result() == "hello you"
         await until(lambda: worker.metrics().mailboxes["storage"].handled > before)
         assert worker.metrics().mailboxes["storage"].handled - before < 2000
+
+
+async def test_work_that_nobody_was_told_of_is_found_all_the_same(crew: Crew) -> None:
+    async with crew.node(), crew.node(work=False, notifications=False) as mute:
+        assert await (await mute.submit(greet())).result() == "hello you"
+
+
+@pytest.mark.usefixtures("no_polls")
+async def test_work_of_a_type_that_a_node_does_not_know_is_left_to_one_that_does(crew: Crew) -> None:
+    """As in a rolling upgrade: the old node hears of the work too, and burns no attempt on it."""
+    newer = Crew(crew.url)
+
+    @newer.handlers.task
+    async def novelty(name: str) -> str:
+        return f"new {name}"
+
+    async with crew.node() as old, newer.node(work=False) as web:
+        ticket = await web.submit(TaskRequest("novelty", {"name": "thing"}))
+        assert await (await web.submit(greet())).result() == "hello you"
+        assert (await ticket.task()).attempt == 0
+        async with newer.node() as new:
+            assert await ticket.result() == "new thing"
+            again = await old.submit_many([greet(str(number)) for number in range(3)])
+            assert [await one.result() for one in again] == ["hello 0", "hello 1", "hello 2"]
+            task = await ticket.task()
+            assert (task.attempt, task.node) == (1, new.running_node.name)
