@@ -30,12 +30,6 @@ from tests.waiting import until
 SMALL = 1e-5
 
 
-@pytest.fixture
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that find no child are not given back, however long the machine takes for what the test does meanwhile."""
-    monkeypatch.setattr("actors.execution.queue.MOST_WAIT", 10 * SOON)
-
-
 def queued(attempt: Attempt) -> bool:
     """Whether its call has yet to begin."""
     return attempt.waits

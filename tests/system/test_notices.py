@@ -82,7 +82,7 @@ class Member:
         scheduler = self.scheduler.handle if work else None
         self.ears = Ears(self.world.running, self.world.waiters, self.watches, self.storage.handle, scheduler)
         self.notices = Notices("postgresql://nowhere", "node-1", "me", self.ears, self.clock)
-        self.listener: Any = self.notices._listener
+        self.listener = cast(Any, self.notices._listener)
         self.listener.listens = self.listener.works = works
 
     async def hears(self, news: News) -> list[Any]:
