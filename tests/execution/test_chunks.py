@@ -177,7 +177,6 @@ async def test_those_that_find_no_child_for_a_second_are_given_back(tmp_path: Pa
 @pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize(("reason", "outcome"), [(StopReason.CANCEL, Cancelled()), (StopReason.SHUTDOWN, Returned())])
 @pytest.mark.parametrize("way", ["stop", "force"])
-@pytest.mark.usefixtures("patience")
 async def test_a_stop_of_one_that_has_not_begun_ends_it_at_once_and_harms_nobody(
     reason: StopReason, outcome: Outcome, way: str, tmp_path: Path
 ) -> None:
