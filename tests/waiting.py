@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import trio
 
 
-async def until(condition: Callable[[], bool], within: float = 15.0) -> float:
+async def until(condition: Callable[[], bool], within: float = 60.0) -> float:
     """Wait for what this process will bring about; the seconds that it took."""
     began = time.monotonic()
     with trio.fail_after(within):

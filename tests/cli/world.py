@@ -147,7 +147,7 @@ class Node:
             start_new_session=True,
         )
 
-    def line(self, word: str, within: float = 20.0) -> str:
+    def line(self, word: str, within: float = 60.0) -> str:
         """The next line of stdout that has *word*."""
         assert self._process.stdout is not None
         give_up_at = time.monotonic() + within
@@ -165,7 +165,7 @@ class Node:
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 
-    def wait(self, within: float = 20.0) -> int:
+    def wait(self, within: float = 60.0) -> int:
         """Its exit code, or minus the signal that ended it."""
         return self._process.wait(within)
 
@@ -201,14 +201,14 @@ class Terminal:
         """Press *keys*; "\\x03" is Ctrl-C."""
         os.write(self._master, keys.encode())
 
-    def until(self, text: str, within: float = 20.0) -> str:
+    def until(self, text: str, within: float = 60.0) -> str:
         """Wait for *text*; all that was shown so far."""
         give_up_at = time.monotonic() + within
         while text not in self.shown:
             assert self._read(give_up_at), f"{text!r} was not shown in time: {self.shown}"
         return self.shown
 
-    def wait(self, within: float = 20.0) -> int:
+    def wait(self, within: float = 60.0) -> int:
         """Its exit code, after all that it had to say."""
         give_up_at = time.monotonic() + within
         while self._read(give_up_at):

@@ -138,7 +138,7 @@ async def test_the_table_is_true_of_every_mode(mode: ExecutionMode, cause: str, 
     async with app.running(), app.events(types=TaskEventType.PROGRESS) as begun:
         tickets = await app.submit_many(TaskRequest(deed) for deed in PLAIN)
         running: set[str] = set()
-        while running != set(PLAIN):
+        while cause != "time limit" and running != set(PLAIN):
             running.add((await begun.receive()).task_type)
         for ticket in tickets:
             if cause == "cancel":

@@ -107,7 +107,7 @@ async def serving(command: Sequence[str], **environment: str) -> AsyncIterator[S
                 await process.wait()
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]], within: float = 15.0) -> None:
+async def eventually(condition: Callable[[], Awaitable[bool]], within: float = 60.0) -> None:
     """Wait for what another process brings about."""
     with trio.fail_after(within):
         while not await condition():  # noqa: ASYNC110  # it cannot tell us

@@ -44,7 +44,7 @@ class Program:
     def pid(self) -> int:
         return self._process.pid
 
-    def line(self, word: str, within: float = 20.0) -> list[str]:
+    def line(self, word: str, within: float = 60.0) -> list[str]:
         """The values of the next line that begins with *word*; fails if none comes within seconds."""
         give_up_at = time.monotonic() + within
         while True:
@@ -87,7 +87,7 @@ class Program:
         assert self.wait() == -signal.SIGKILL, self.story()
         return time.monotonic()
 
-    def wait(self, within: float = 20.0) -> int:
+    def wait(self, within: float = 60.0) -> int:
         """Its exit code, or minus the signal that ended it."""
         try:
             return self._process.wait(within)
@@ -113,7 +113,7 @@ class Program:
         self._errors.close()
 
 
-def poll(condition: Callable[[], bool], within: float = 10.0, every: float = 0.005) -> float:
+def poll(condition: Callable[[], bool], within: float = 30.0, every: float = 0.005) -> float:
     """Wait until *condition* holds, which another process brings about; the seconds that it took."""
     began = time.monotonic()
     while not condition():
