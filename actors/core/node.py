@@ -18,7 +18,8 @@ class NodeInfo:
 
     Attributes:
         name: host, process id and a few random digits.
-        heartbeat_at: when it last said that it lives; every two seconds, from a thread of its own.
+        heartbeat_at: when it last said that it lives; every two seconds, four times as often on a
+            server, from a thread of its own.
         lease_until: until when its running tasks are its own though nothing is heard of it.
         alive: whether that time had not come when this was read. (One that stops in order takes its row with it.)
         working: whether it claims tasks.

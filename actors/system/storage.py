@@ -247,6 +247,8 @@ class Storage(Actor[StorageMessage]):
 
     def _hint(self, transaction: Transaction) -> None:
         self._peers.tell(transaction)
+        for node, count in transaction.buried.items():
+            logger.warning("node %s is dead; %d tasks that it ran are taken over", node, count)
         running = [found.running for found in transaction.cancelled if found.running is not None]
         mine = [(seq, number) for seq, number, node in running if node == self._node]
         if mine:
