@@ -124,6 +124,11 @@ class Pool:
                 self._idle.remove(child)
                 self._retire(child)
 
+    def dismiss(self) -> None:
+        """Let idle children end in order: nobody will call them."""
+        while self._idle:
+            self._retire(self._idle.pop())
+
     def idle_one(self) -> ChildProcess | None:
         """The child that worked last, or the next that is ready; it is the caller's now."""
         while self._idle:
@@ -180,10 +185,9 @@ class Pool:
     async def _close(self) -> None:
         """Let idle children end in order, as those do that were retired before, and kill the others."""
         self._closing.set()
+        self.dismiss()
         for child in self.children:
-            if child in self._idle:
-                self._retire(child)
-            elif not child.is_leaving:
+            if not child.is_leaving:
                 child.kill()
         with trio.move_on_after(2 * LAST_WAIT):
             await self._closed.wait()

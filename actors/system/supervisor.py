@@ -203,6 +203,7 @@ class _Parts:
     async def end(self) -> None:
         """What an orderly stop has done already, and one that was not may have left undone."""
         await self.running.end_all()
+        self._surroundings.pool.dismiss()  # while the node closes what is shared here, they close what is theirs
         if self._notices is not None:
             await self._notices.close()
         self._waiters.close(NotRunning(STOPPED))

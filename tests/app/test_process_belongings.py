@@ -18,6 +18,7 @@ from actors import ExecutionMode, Settings, TaskContext, TaskEventType, TaskRequ
 from actors.errors import InvalidOption, TaskFailed
 from tests.app.world import collect, refused
 from tests.execution import belongings
+from tests.waiting import until
 
 SOON = 20.0
 """Seconds within which everything here has happened, on a machine that is busy."""
@@ -60,6 +61,22 @@ async def test_a_plain_resource_is_opened_once_in_the_node_and_once_in_each_proc
     mine = [words for pid, words in notes if int(pid) == os.getpid()]
     others = [words for pid, words in notes if int(pid) != os.getpid()]
     assert mine == others == ["opens pool", "closes pool"]
+
+
+async def test_processes_close_theirs_while_the_node_closes_its_own(app: TaskSystem, tmp_path: Path) -> None:
+    app.resource("http", belongings.http)
+    use = declare(app, belongings.use)
+
+    @app.resource("patient")
+    async def patient() -> AsyncIterator[None]:
+        yield
+        await until(lambda: "closes http" in (tmp_path / "notes").read_text(), within=2.0)
+
+    async with running(app):
+        await (await use.submit(names=["http"])).result()
+    notes = [line.split(maxsplit=1) for line in (tmp_path / "notes").read_text().splitlines()]
+    assert [words for _, words in notes] == ["opens http"] * 2 + ["closes http"] * 2
+    assert [int(pid) == os.getpid() for pid, _ in notes] == [True, False, False, True]
 
 
 async def test_a_resource_that_no_process_can_open_is_no_error_of_the_start(app: TaskSystem) -> None:
