@@ -11,7 +11,7 @@ from actors import TaskContext
 
 DEAF = 0.5
 """Seconds that a handler goes on which hears nothing, in a thread, where nobody can stop it."""
-LONG = 3.0
+LONG = 4.0
 FAR = 60.0
 BEATS = 4
 

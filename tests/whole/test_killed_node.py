@@ -49,7 +49,7 @@ class Scene:
     def heals(self) -> Program:
         """Start it again, and let everything come to its end; all is whole then."""
         program = self.begins()
-        assert program.line("whole") == ["True"]
+        assert program.line("whole", within=60.0) == ["True"]
         assert program.wait() == 0, program.story()
         return program
 
@@ -89,7 +89,7 @@ def test_tasks_of_every_mode_whose_node_was_killed_are_recovered_and_run_again_a
     for mode in MODES:
         scene.process_of(mode, attempt=2)
     assert time.monotonic() - entered < BACK_WITHIN
-    assert again.line("whole") == ["True"]
+    assert again.line("whole", within=60.0) == ["True"]
     assert again.wait() == 0, again.story()
     assert said(again, "recovered") == sorted(MODES)
     scene.assert_completed(2, "crashed")
