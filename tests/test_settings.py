@@ -26,6 +26,7 @@ VARIABLES = {
     "TASK_MEMORY_LIMIT_MB": ("2500", "memory_limit_mb", 2500.0),
     "TASK_GRACE_SECONDS": ("0", "grace_seconds", 0.0),
     "TASK_LEASE_SECONDS": ("9", "lease_seconds", 9.0),
+    "TASK_NOTIFICATIONS": (" Off", "notifications", False),
     "TASK_AGING_SECONDS": ("0", "aging_seconds", 0.0),
 }
 REFUSED = [
@@ -55,6 +56,7 @@ REFUSED = [
     ),
     ("TASK_GRACE_SECONDS", "-1", "TASK_GRACE_SECONDS is -1.0; it should be a number of seconds, 0 or more"),
     ("TASK_LEASE_SECONDS", "0", "TASK_LEASE_SECONDS is 0.0; it should be a number of seconds, more than 0"),
+    ("TASK_NOTIFICATIONS", "maybe", "TASK_NOTIFICATIONS is 'maybe'; it should be on or off, in code True or False"),
     ("TASK_AGING_SECONDS", "inf", "TASK_AGING_SECONDS is inf; it should be a number of seconds, 0 or more"),
 ]
 
