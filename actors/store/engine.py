@@ -112,7 +112,7 @@ def postgresql_engine(url: URL, *, read_only: bool = False) -> Engine:
             use_native_hstore=False,  # it would ask the server for a type that no table has
             connect_args={"fallback_application_name": "actors", **settings},
             isolation_level="REPEATABLE READ" if read_only else "READ COMMITTED",
-            execution_options={"postgresql_readonly": read_only},
+            execution_options={"postgresql_readonly": True} if read_only else {},
         )
     except ImportError:
         raise InvalidOption(

@@ -16,7 +16,9 @@ _SQLITE_PASSING: Final = {
     sqlite3.SQLITE_CANTOPEN: "the database file cannot be opened",
 }
 
+_READ_ONLY: Final = "25006"
 _POSTGRES_PASSING: Final = {
+    _READ_ONLY: "the server takes no writes",
     "40001": "transactions were in each other's way",
     "40P01": "transactions were in each other's way",
     "55P03": "another transaction holds a lock on the tables",
@@ -46,6 +48,11 @@ def passing(error: BaseException) -> str | None:
         return "the connection was lost"
     # What comes from a server has a state; without one there was no answer, as while it restarts.
     return "the server cannot be reached" if state is None and isinstance(error, OperationalError) else None
+
+
+def of_the_session(error: BaseException) -> bool:
+    """Whether a new connection may lead to where writes are taken: after a failover this one leads to a replica."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == _READ_ONLY
 
 
 def of_the_data(error: BaseException) -> bool:

@@ -17,7 +17,7 @@ import trio
 from ..kernel import Ask
 from ..store.connection import Connection, Engine
 from ..store.engine import make_engine
-from ..store.faults import passing
+from ..store.faults import of_the_session, passing
 
 logger = logging.getLogger("actors.system")
 
@@ -157,8 +157,16 @@ class ConnectionThread:
 
     def _in_transaction(self, operation: Callable[[Connection], T]) -> T:
         connection = self._connected()
-        with connection.begin():
-            return operation(connection)
+        try:
+            with connection.begin():
+                return operation(connection)
+        except Exception as error:
+            self._leave_a_replica(error)
+            raise
+
+    def _leave_a_replica(self, error: Exception) -> None:
+        if self._connection is not None and of_the_session(error):
+            self._connection.invalidate(error)
 
     def _connected(self) -> Connection:
         if self._connection is None or self._connection.invalidated:
@@ -177,6 +185,7 @@ class ConnectionThread:
         try:
             pause = tick(self._connected())
         except Exception as error:
+            self._leave_a_replica(error)
             reason = passing(error)
             words = "a timer of the thread %s failed; it is tried again: %s"
             logger.warning(words, self._thread.name, reason or error, exc_info=reason is None)

@@ -15,6 +15,7 @@ from sqlalchemy import Engine, create_engine
 from actors.kernel import Ask
 from actors.store import nodes, server
 from actors.store.connection import Connection
+from actors.store.faults import passing
 from actors.store.nodes import Peer
 from actors.system.database import ThreadedDatabase
 from actors.system.opened import Opened
@@ -188,3 +189,16 @@ def found_in(folder: Path) -> list[Path]:
 
 def _refuse(*_: object, **__: object) -> None:
     raise OSError("no room")
+
+
+async def test_a_session_whose_server_has_become_a_replica_is_left_for_a_new_one(postgres_url: str) -> None:
+    async with entered(postgres_url) as (found, mine):
+        await found.database.write(partial(run, sql="SET default_transaction_read_only = on"))
+        with pytest.raises(Exception, match="read-only transaction") as caught:
+            await found.database.write(mine.register)
+        assert passing(caught.value) == "the server takes no writes"
+        await found.database.write(mine.register)
+
+
+def run(connection: Connection, sql: str) -> None:
+    connection.exec_driver_sql(sql)
