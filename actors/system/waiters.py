@@ -107,9 +107,10 @@ class Waiters:
         for change, result in transaction.settled:
             self._claimed.discard(change.task_id)
             status = "cancelled" if result is Settled.CANCELLED else _ENDS.get(change.transition.value)
-            if result is Settled.STORED_BEFORE and change.task_id in self._waits:
-                self._to_look_up[change.task_id] = None  # it has ended, perhaps as cancelled
-            if status is None or result in (Settled.FENCED, Settled.STORED_BEFORE):
+            elsewhere = result in (Settled.FENCED, Settled.STORED_BEFORE)
+            if elsewhere and change.task_id in self._waits:
+                self._to_look_up[change.task_id] = None  # it has ended, perhaps as cancelled, or by another node's hand
+            if status is None or elsewhere:
                 continue
             if change.task_id in self._waits or (change.result is None or len(change.result) <= LONGEST_REMEMBERED):
                 error = None if change.error is None else error_text(change.error)

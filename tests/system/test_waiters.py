@@ -368,6 +368,21 @@ async def test_a_fenced_outcome_is_no_end(autojump_clock: MockClock) -> None:
         assert not wait.reply.done
 
 
+async def test_who_comes_after_another_node_has_ended_a_task_hears_of_it_when_the_outcome_of_this_one_is_fenced(
+    autojump_clock: MockClock,
+) -> None:
+    desk = Desk()
+    async with desk.open() as storage:
+        (task,) = await desk.run(storage)
+        mark = "UPDATE actors_task SET status = 'completed', attempt = 2, completed_at = 1"
+        await desk.database.write(lambda connection: connection.exec_driver_sql(mark))
+        await storage.handle.tell(LookOutside())
+        (wait,) = await desk.waiting(task.task_id)  # as far as is known here, it is this node's own
+        assert not wait.reply.done
+        await storage.handle.ask(Settle([desk.world.finished(task)]))
+        assert (await wait.reply.wait()).attempt == 2
+
+
 def later(desk: Desk, seconds: float) -> Any:
     """A moment to come."""
     return moment(desk.world.clock.wall() + seconds)
