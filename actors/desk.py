@@ -222,8 +222,8 @@ class Desk:
     async def pause(self, *, lane: str | None = None, task_type: str | None = None) -> None:
         """Start no more tasks of a lane or a type, on any node, until `resume`. What runs goes on.
 
-        A node in another process hears of it within 100 ms. A system without declarations, which only looks and
-        steers, takes any name, since others know which there are.
+        A node in another process hears of it within 100 ms, on PostgreSQL without notifications within 0.5 s. A system
+        without declarations, which only looks and steers, takes any name, since others know which there are.
 
         Raises:
             UnknownTaskType, InvalidOption: this system has declarations, and none of that type or in that lane.
