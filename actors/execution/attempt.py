@@ -40,11 +40,12 @@ class Attempt:
     Attributes:
         limiter: of threads, for the lane that it runs in.
         started, ended: trio's clock when its limits began to count, and when its outcome was taken.
+        began_at: the same as *started* in epoch seconds; for one that waits, when it began to.
         over: whether its outcome has been taken; what it still does changes nothing.
         waits: whether it has a place behind others, and has not begun: none of its limits has come.
     """
 
-    __slots__ = ("_call", "_forced", "_scope", "context", "ended", "handler", "limiter", "over", "started",
+    __slots__ = ("_call", "_forced", "_scope", "began_at", "context", "ended", "handler", "limiter", "over", "started",
                  "surroundings", "task", "waits")  # fmt: skip
 
     def __init__(
@@ -59,6 +60,7 @@ class Attempt:
         self.task = task
         self.handler = handler
         self.started = self.ended = began.clock
+        self.began_at = began.wall
         self.over = self.waits = False
         self.context = TaskContext(
             task, partial(surroundings.report, self), surroundings.prepare, surroundings.resources, began.wall

@@ -239,11 +239,17 @@ class Calls:
                 number, body = call
                 self.run(number, *(unpacked(body) if body else self._line.receive()))
 
-    def run(self, number: int, stopping: str | None, fields: list[Any]) -> None:
-        """Call the handler of a claimed task, and send what it came to."""
+    def run(self, number: int, stopping: str | None, fields: list[Any], began_at: float | None, ahead: float) -> None:
+        """Call the handler of a claimed task, and send what it came to.
+
+        Args:
+            began_at: when its limits began to count, in epoch seconds; None: they do now.
+            ahead: seconds by which the node's clock is ahead of this machine's.
+        """
         has = self._belongings
         task, voice = Claimed(*fields), Voice(self._line, number, has.carried)
-        context = TaskContext(task, voice.report, voice.prepare, has.resources)
+        counted_from = time.time() + ahead if began_at is None else began_at
+        context = TaskContext(task, voice.report, voice.prepare, has.resources, counted_from)
         if stopping is not None:
             context.stop(StopReason(stopping))
         self._stops.begin(number, context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
@@ -57,10 +58,16 @@ class Turn:
         return self._attempt.task.task_type
 
     @property
-    def message(self) -> tuple[str | None, tuple[Any, ...]]:
-        """What the child is told: whether it should stop already, and the task."""
-        stopping = self._attempt.stopping
-        return (None if stopping is None else stopping.value), _fields_of(self._task)
+    def message(self) -> tuple[str | None, tuple[Any, ...], float | None, float]:
+        """What the child is told.
+
+        Whether it should stop already, the task, when its limits began to count (None: they will when it begins), and
+        by how many seconds the node's clock is ahead of the machine's.
+        """
+        attempt = self._attempt
+        stopping = None if attempt.stopping is None else attempt.stopping.value
+        ahead = attempt.surroundings.wall() - time.time()
+        return stopping, _fields_of(self._task), None if self.small else attempt.began_at, ahead
 
     async def receive(self) -> list[Any] | None:
         """The next thing that the handler says; None if its process died, or has closed its lines.

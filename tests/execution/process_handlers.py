@@ -156,6 +156,14 @@ def note(path: str, number: int, crash_at: int = -1, compute_at: int = -1, wait_
     return [number, os.getpid()]
 
 
+def deadline_of(ctx: TaskContext, path: str, wait: bool = False) -> float:
+    """When its time is over; after *path* has come, if it has to wait for that."""
+    while wait and not os.path.exists(path):
+        time.sleep(0.002)
+    assert ctx.deadline is not None
+    return ctx.deadline.timestamp()
+
+
 def say_number(ctx: TaskContext, number: int) -> int:
     """Say it in every way there is."""
     ctx.progress(number / 1000)

@@ -218,6 +218,21 @@ async def test_the_limits_of_a_call_count_from_when_it_begins(tmp_path: Path) ->
 
 
 @pytest.mark.usefixtures("patience")
+async def test_the_deadline_that_a_handler_sees_counts_from_its_own_begin(tmp_path: Path) -> None:
+    path, limits = tmp_path / "go", {"timeout_seconds": 100.0}
+    async with processes(slots=1) as run:
+        run.pool.pace.saw("deadline_of", SMALL)
+        calls = [run.call(handlers.deadline_of, limits=limits, path=str(path), wait=number == 0) for number in range(2)]
+        async with started(run, calls) as chunk:
+            await until(lambda: queued(calls[1]))
+            given = trio.current_time()
+            await until(lambda: trio.current_time() > given + 0.2)
+            handlers.touch(str(path))
+    assert chunk.result(1) > chunk.result(0) + 0.2
+    assert world.NOW + 100 <= chunk.result(0) < world.NOW + 100 + SOON
+
+
+@pytest.mark.usefixtures("patience")
 async def test_what_a_call_says_is_told_of_its_own_task_in_its_own_context(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
