@@ -2,7 +2,9 @@
 
 `together_us` is what one call comes to when 64 attempts wait for one child at any time. It is compared with
 `best_peer_us`, the better of the pools of `bench.process`: one warm round trip of the same call after the other, at the
-same level (see `bench.trips`), in turns. So the ratio of the two is that of the throughputs, turned round.
+same level (see `bench.trips`), in turns. So the ratio of the two is that of the throughputs, turned round. It wants a
+machine with nothing else to do: what keeps a CPU busy shares it with others, while a round trip mostly waits. So
+`together_cpu_us` is told too, what this process works for each call, beside `round_trip_cpu_us`, for one at a time.
 
 `durable_…_per_second` are whole: a backlog of the same tasks in a file, from the start of the node to the last outcome
 stored, with two children. For the second of them the type is never taken for small, so that each task has a slot of its
@@ -57,8 +59,18 @@ async def measure(scale: float) -> dict[str, float]:
             one = attempts(handler, pool, trio.CapacityLimiter(1))
             peers = {"executor_us": executors(executor), **trio_parallels()}
             figures = await medians({"round_trip_us": one, **peers, "together_us": together(one)}, scale)
+            figures["together_cpu_us"] = await cpu_us(together(one), 4) / MOST
+            figures["round_trip_cpu_us"] = await cpu_us(one, MOST)
     best = min(figures[name] for name in peers)
     return {**figures, "together_us": figures["together_us"] / MOST, "best_peer_us": best}
+
+
+async def cpu_us(trip: RoundTrip, count: int) -> float:
+    """Microseconds for which this process works, its children not counted, for each of *count* trips."""
+    begun = time.process_time()
+    for number in range(count):
+        await trip(number)
+    return 1e6 * (time.process_time() - begun) / count
 
 
 def together(one: RoundTrip) -> RoundTrip:
