@@ -129,8 +129,8 @@ def test_what_a_killed_node_ran_runs_again_on_another_within_three_seconds(herd:
     until = time.monotonic() + SECONDS
     while time.monotonic() < until or len(kills) < FEWEST_KILLS:
         victim = herd.ready(victims.pop(0))
-        poll(lambda: len(herd.running_on(victim)) > 2)  # noqa: B023  # it is over when the next one is chosen
         time.sleep(chance.uniform(0.0, 0.5))  # the moment of a kill is a time, not an event
+        poll(lambda: len(herd.running_on(victim)) > 2)  # noqa: B023  # it is over when the next one is chosen
         dead_at = victim.kill()
         kills.append((dead_at, herd.running_on(victim)))
         victims.append(herd.begin(submitters=3))
@@ -138,12 +138,12 @@ def test_what_a_killed_node_ran_runs_again_on_another_within_three_seconds(herd:
     herd.work_off()
     tasks = herd.assert_all_done_once()
     times = sorted(times_to_be_back(herd, kills))
+    assert len(times) > len(kills), "the kills did not land while tasks were RUNNING"
     p99 = times[min(len(times) - 1, int(0.99 * len(times)))]
     print(
         f"{len(tasks)} tasks, {len(kills)} kills, {len(times)} attempts RUNNING at one; back after"
         f" p50 {statistics.median(times):.2f} s, p99 {p99:.2f} s, max {times[-1]:.2f} s"
     )
-    assert len(times) > len(kills), "the kills did not land while tasks were RUNNING"
     assert times[-1] < BACK_WITHIN
 
 
