@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .core import options
 from .core.errors import InvalidOption, NotRunning, SystemFailed
 from .declaring import DeclareDesk
-from .execution.importing import refuse_while_importing
+from .execution.process.importing import refuse_while_importing
 from .settings import Settings
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from .core.schedule import Defaults
 from .core.task import ExecutionMode, TaskPriority
 from .execution.context import TaskContext
 from .execution.handler import Handler
-from .execution.location import check_name
+from .execution.process.location import check_name
 from .settings import Settings
 
 

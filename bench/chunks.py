@@ -24,8 +24,8 @@ import trio
 
 from actors import ExecutionMode, Settings, TaskRequest, TaskSystem
 from actors.declare import Declaration, TaskOptions
-from actors.execution.pace import Pace
-from actors.execution.pool import Pool
+from actors.execution.process.pace import Pace
+from actors.execution.process.pool import Pool
 from bench.goals import Goal
 from bench.process import executors, trio_parallels
 from bench.service import scratch, settled

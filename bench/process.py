@@ -15,7 +15,7 @@ import trio
 
 from actors import ExecutionMode
 from actors.declare import Declaration, TaskOptions
-from actors.execution.pool import Pool
+from actors.execution.process.pool import Pool
 from bench.goals import Goal
 from bench.trips import RoundTrip, attempts, double, medians
 

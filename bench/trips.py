@@ -19,7 +19,7 @@ from actors.core.request import Claimed
 from actors.execution.attempt import Attempt, Instant
 from actors.execution.handler import Handler
 from actors.execution.hooks import AttemptHooks
-from actors.execution.pool import Pool
+from actors.execution.process.pool import Pool
 from actors.execution.surroundings import Surroundings
 
 ROUNDS = 10

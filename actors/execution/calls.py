@@ -11,7 +11,7 @@ from ..core.outcome import Raised
 from ..core.stop import StopReason
 from ..core.task import ExecutionMode
 from .faults import Failed
-from .process import ProcessCall
+from .process.call import ProcessCall
 from .thread import ThreadCall
 from .whereabouts import ENTRANCES, Frames, coroutine_frames, thread_frames
 

@@ -11,7 +11,7 @@ from ..core.request import NewTask, TaskRequest
 from ..core.task import Progress
 from .carried import Carried
 from .hooks import AttemptHooks
-from .pool import Pool
+from .process.pool import Pool
 from .resources import NO_RESOURCES, Resources
 
 if TYPE_CHECKING:

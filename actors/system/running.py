@@ -13,7 +13,7 @@ from ..core.request import Claimed
 from ..core.stop import StopReason
 from ..execution.attempt import Attempt
 from ..execution.handler import Handler
-from ..execution.pace import Pace
+from ..execution.process.pace import Pace
 from ..store.claim import Room
 from .deadlines import Deadlines
 from .recorder import Recorder

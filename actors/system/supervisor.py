@@ -14,8 +14,8 @@ from ..core.errors import NotRunning
 from ..core.request import NewTask, TaskRequest
 from ..core.task import ExecutionMode
 from ..execution.carried import apart
-from ..execution.outfit import Outfit
-from ..execution.pool import Pool
+from ..execution.process.outfit import Outfit
+from ..execution.process.pool import Pool
 from ..execution.surroundings import Surroundings
 from ..kernel import Child, Tree, supervise
 from ..store.engine import in_memory, parse

@@ -13,7 +13,7 @@ import trio
 import trio.lowlevel
 
 from actors import ExecutionMode, Settings, TaskStatus, TaskSystem
-from actors.execution import queue
+from actors.execution.process import queue
 from tests.app.world import all_ended
 from tests.execution import process_handlers as handlers
 from tests.waiting import until

@@ -14,8 +14,8 @@ from actors import ExecutionMode
 from actors.core.outcome import Finished, Raised
 from actors.execution.attempt import Attempt
 from actors.execution.handler import Handler
-from actors.execution.outfit import Outfit
-from actors.execution.pool import Pool
+from actors.execution.process.outfit import Outfit
+from actors.execution.process.pool import Pool
 from tests.execution import process_handlers
 from tests.execution.world import Runs, handler
 from tests.waiting import until

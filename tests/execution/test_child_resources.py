@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from actors.execution.carried import Carried
-from actors.execution.child_resources import ChildResources, pack_resources
-from actors.execution.outfit import Outfit
+from actors.execution.process.child_resources import ChildResources, pack_resources
+from actors.execution.process.outfit import Outfit
 from actors.execution.resources import factory
 from tests.execution import belongings
 from tests.execution.processes import Processes, in_process, processes
@@ -168,7 +168,7 @@ async def test_one_that_raises_when_it_is_closed_is_logged_in_the_node_and_the_o
 async def test_one_that_does_not_close_is_killed_with_its_process_and_that_is_said(
     folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.execution.pool.LAST_WAIT", 0.5)
+    monkeypatch.setattr("actors.execution.process.pool.LAST_WAIT", 0.5)
     async with with_resources() as run:
         child = await run.result(belongings.pid)
         await run.result(belongings.use, names=["http", "stubborn"])

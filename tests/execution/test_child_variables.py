@@ -14,9 +14,9 @@ import pytest
 
 from actors.core.errors import HandlerNotImportable, InvalidOption
 from actors.execution.carried import Carried
-from actors.execution.child_variables import locate_variables
-from actors.execution.location import Location
-from actors.execution.outfit import Outfit
+from actors.execution.process.child_variables import locate_variables
+from actors.execution.process.location import Location
+from actors.execution.process.outfit import Outfit
 from tests.execution import belongings
 from tests.execution.processes import in_process, processes
 

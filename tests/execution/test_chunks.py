@@ -19,9 +19,9 @@ from actors.core.outcome import Cancelled, Finished, Outcome, Raised, Returned
 from actors.core.request import NewTask, TaskRequest
 from actors.core.stop import StopReason
 from actors.core.task import Progress
-from actors.execution import queue
 from actors.execution.attempt import Attempt
 from actors.execution.context import here
+from actors.execution.process import queue
 from tests.execution import process_handlers as handlers
 from tests.execution import world
 from tests.execution.processes import SOON, Processes, processes

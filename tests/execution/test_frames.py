@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from actors.execution.frames import Frames, frame
+from actors.execution.process.frames import Frames, frame
 
 MESSAGES: list[list[Any]] = [["word", 1, 0.5, "half", None], [], ["returned", "x" * 100_000]]
 

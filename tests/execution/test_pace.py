@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.execution.pace import BUDGET, MOST, Pace, depth_of
+from actors.execution.process.pace import BUDGET, MOST, Pace, depth_of
 
 seconds = st.floats(min_value=0.0, max_value=1000.0)
 

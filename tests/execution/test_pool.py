@@ -9,8 +9,8 @@ import pytest
 import trio
 
 from actors.core.errors import HandlerNotImportable, ProcessDied
-from actors.execution import child_process
-from actors.execution.pool import Pool
+from actors.execution.process import child_process
+from actors.execution.process.pool import Pool
 from tests.execution import process_handlers as handlers
 from tests.execution.processes import in_process, open_files, processes
 from tests.execution.world import handler

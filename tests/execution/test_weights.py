@@ -11,8 +11,8 @@ import psutil
 import pytest
 import trio
 
-from actors.execution import weights
-from actors.execution.weights import Weights
+from actors.execution.process import weights
+from actors.execution.process.weights import Weights
 from tests.execution import belongings
 from tests.execution.process_handlers import touch
 from tests.execution.processes import begun, in_process, processes

@@ -15,7 +15,7 @@ from actors.declare import Declaration, TaskOptions
 from actors.execution.attempt import Attempt
 from actors.execution.handler import Handler
 from actors.execution.hooks import AttemptHooks
-from actors.execution.pool import Pool
+from actors.execution.process.pool import Pool
 from actors.execution.surroundings import Surroundings
 
 NOW = 1_700_000_000.0

@@ -12,7 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from actors.core.outcome import Finished, Outcome, Raised, Returned
 from actors.core.stop import StopReason
 from actors.execution.attempt import Attempt
-from actors.execution.pace import Pace
+from actors.execution.process.pace import Pace
 from actors.system.recorder import Recorder
 from actors.system.running import LAST_WAIT, UNLIMITED, Running
 from tests.execution.world import claimed, handler

@@ -17,8 +17,8 @@ from actors.declare import Declaration, TaskOptions
 from actors.execution.attempt import Attempt
 from actors.execution.handler import Handler
 from actors.execution.hooks import AttemptHooks
-from actors.execution.pace import Pace
-from actors.execution.pool import Pool
+from actors.execution.process.pace import Pace
+from actors.execution.process.pool import Pool
 from actors.execution.surroundings import Surroundings
 from actors.kernel import Actor, Ask, Child, Limits, Probe, supervise
 from actors.settings import Settings

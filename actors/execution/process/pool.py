@@ -11,11 +11,11 @@ from typing import Any, Final
 import trio
 from trio.lowlevel import enable_ki_protection
 
-from ..core.errors import HandlerNotImportable, ProcessDied
-from ..core.remote import MAIN
-from ..core.task import ExecutionMode
+from ...core.errors import HandlerNotImportable, ProcessDied
+from ...core.remote import MAIN
+from ...core.task import ExecutionMode
+from ..handler import Handler
 from .child_process import ChildProcess, start_child
-from .handler import Handler
 from .location import locate, script
 from .outfit import Outfit
 from .pace import BUDGET, Pace

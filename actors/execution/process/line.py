@@ -9,11 +9,11 @@ import time
 from collections import deque
 from typing import Any, Final
 
-from ..core.codec import dumps
-from ..core.errors import NotRunning
-from ..core.request import NewTask, TaskRequest
-from ..core.task import Progress
-from .carried import Carried
+from ...core.codec import dumps
+from ...core.errors import NotRunning
+from ...core.request import NewTask, TaskRequest
+from ...core.task import Progress
+from ..carried import Carried
 from .frames import CHUNK, Frames, frame
 from .wire import pack_record, pack_request, unpack_refusal
 

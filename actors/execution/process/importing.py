@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Final
 
-from ..core.errors import HandlerNotImportable
-from ..core.remote import MAIN, MAIN_OF_A_CHILD
+from ...core.errors import HandlerNotImportable
+from ...core.remote import MAIN, MAIN_OF_A_CHILD
 
 _UNGUARDED: Final = "it runs a task system when it is imported; put that under `if __name__ == '__main__':`"
 

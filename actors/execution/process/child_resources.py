@@ -15,11 +15,11 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from ..core.errors import did_you_mean
-from ..core.remote import MAIN, MAIN_OF_A_CHILD
+from ...core.errors import did_you_mean
+from ...core.remote import MAIN, MAIN_OF_A_CHILD
+from ..resources import WANTED, Factory, factory
 from .importing import import_main, importing
 from .location import Location, script, way_to
-from .resources import WANTED, Factory, factory
 
 logger = logging.getLogger("actors.execution")
 

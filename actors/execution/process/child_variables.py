@@ -8,9 +8,9 @@ from contextvars import ContextVar
 from types import ModuleType
 from typing import Any, TypeAlias
 
-from ..core.errors import InvalidOption
-from ..core.remote import MAIN, MAIN_OF_A_CHILD
-from .carried import Carried
+from ...core.errors import InvalidOption
+from ...core.remote import MAIN, MAIN_OF_A_CHILD
+from ..carried import Carried
 from .location import Location, main_file
 
 Names: TypeAlias = tuple[str, Mapping[str, Any]]

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import trio
 
-from ..core.request import Claimed
-from ..core.stop import StopReason
+from ...core.request import Claimed
+from ...core.stop import StopReason
 
 if TYPE_CHECKING:
-    from .attempt import Attempt
+    from ..attempt import Attempt
     from .child_process import ChildProcess
 
 _MOST_TEXT: Final = 2000

@@ -24,17 +24,17 @@ from typing import Any, Final, NoReturn
 
 import attrs
 
-from ..core.codec import Signature
-from ..core.errors import InvalidPayload, NotRunning
-from ..core.outcome import Raised
-from ..core.request import Claimed
-from ..core.stop import StopReason
-from ..core.task import moment
-from .calling import next_call
-from .carried import Carried
+from ...core.codec import Signature
+from ...core.errors import InvalidPayload, NotRunning
+from ...core.outcome import Raised
+from ...core.request import Claimed
+from ...core.stop import StopReason
+from ...core.task import moment
+from ..carried import Carried
+from ..context import TaskContext, enter
+from ..faults import Failed, contained, raised, unexplained
+from .call_line import next_call
 from .child_resources import ChildResources
-from .context import TaskContext, enter
-from .faults import Failed, contained, raised, unexplained
 from .frames import CHUNK, Frames, unpacked
 from .importing import import_main, importing
 from .line import Forward, Line, Voice

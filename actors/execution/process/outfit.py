@@ -7,11 +7,11 @@ from typing import Any
 
 import attrs
 
-from .carried import Carried
+from ..carried import Carried
+from ..resources import Factory
 from .child_resources import pack_resources
 from .child_variables import locate_variables
 from .location import Location
-from .resources import Factory
 
 
 @attrs.frozen

@@ -14,15 +14,15 @@ from typing import Any, Final
 
 import trio
 
-from ..core.stop import StopReason
-from .calling import MOST_INLINE, CallLine
+from ...core.stop import StopReason
+from .call_line import MOST_INLINE, CallLine
 from .frames import CHUNK, Frames, frame, packed
 from .turn import Turn
 
-_ROOT: Final = str(Path(__file__).parent.parent.parent)
+_ROOT: Final = str(Path(__file__).parents[3])
 _PROGRAM: Final = (
     "import sys; sys.path[:] = [*filter(None, sys.path), {root!r}];"
-    " from actors.execution.child import main; main({calls}, {work}, {control}, {life})"
+    " from actors.execution.process.child import main; main({calls}, {work}, {control}, {life})"
 )
 _ANSWERS: Final = frozenset({"returned", "raised"})
 _OF_A_CALL: Final = _ANSWERS | {"word", "submit"}

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from ..core.stored import plain_text
+from ...core.stored import plain_text
 
 CHUNK: Final = 65536
 """Bytes to read at once."""

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary, WeakSet
 import attrs
 import psutil
 
-from ..core.memory import share
+from ...core.memory import share
 from .child_process import ChildProcess
 
 logger = logging.getLogger("actors.execution")

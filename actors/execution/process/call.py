@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from ..core.codec import loads
-from ..core.control import StopRequested
-from ..core.errors import ProcessDied
-from ..core.outcome import Raised
-from ..core.request import Claimed, NewTask
-from ..core.stop import StopReason
-from ..core.task import ErrorInfo, Progress, moment
-from .faults import Failed
+from ...core.codec import loads
+from ...core.control import StopRequested
+from ...core.errors import ProcessDied
+from ...core.outcome import Raised
+from ...core.request import Claimed, NewTask
+from ...core.stop import StopReason
+from ...core.task import ErrorInfo, Progress, moment
+from ..faults import Failed
+from ..whereabouts import Frames
 from .turn import Turn
-from .whereabouts import Frames
 from .wire import handle_record, pack_refusal, unpack_raised, unpack_request
 
 if TYPE_CHECKING:
-    from .attempt import Attempt
+    from ..attempt import Attempt
 
 logger = logging.getLogger("actors.execution")
 

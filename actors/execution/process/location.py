@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import attrs
 
-from ..core.errors import HandlerNotImportable
-from ..core.remote import MAIN, MAIN_OF_A_CHILD
+from ...core.errors import HandlerNotImportable
+from ...core.remote import MAIN, MAIN_OF_A_CHILD
 
 CURE: Final = "declare a function at the top level of a module"
 _MOST_WRAPPERS: Final = 100

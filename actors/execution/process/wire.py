@@ -10,16 +10,16 @@ from typing import Any, Final
 
 import attrs
 
-from ..core import errors
-from ..core.codec import as_json, dumps, loads
-from ..core.control import Abort, Retry, Snooze, StopRequested
-from ..core.errors import ActorsError, InvalidOption, InvalidPayload
-from ..core.misfit import explain
-from ..core.outcome import Raised
-from ..core.remote import RemoteError, kinds_of
-from ..core.request import TaskRequest
-from ..core.stop import StopReason
-from ..core.task import ErrorInfo
+from ...core import errors
+from ...core.codec import as_json, dumps, loads
+from ...core.control import Abort, Retry, Snooze, StopRequested
+from ...core.errors import ActorsError, InvalidOption, InvalidPayload
+from ...core.misfit import explain
+from ...core.outcome import Raised
+from ...core.remote import RemoteError, kinds_of
+from ...core.request import TaskRequest
+from ...core.stop import StopReason
+from ...core.task import ErrorInfo
 
 PLAIN: Final = (str, int, float, bool, type(None))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors.execution.calling import MOST_INLINE, CallLine, next_call
+from actors.execution.process.call_line import MOST_INLINE, CallLine, next_call
 
 
 @pytest.fixture
