@@ -15,6 +15,8 @@ from ..store.connection import Connection
 LOOK_SECONDS: Final = 0.2
 SILENT_SECONDS: Final = 2.0
 """For how long a node's heart has to be still before it may count as dead: four beats."""
+MOST_BETWEEN: Final = 0.8
+"""What may pass of it from one look to the next: a busy machine is late, one that was stopped has seen nothing."""
 AGAIN_SECONDS: Final = 1.0
 """After which a dead node that is still there is told of again."""
 
@@ -92,7 +94,7 @@ class Vigil:
     def _silent(self, peers: Sequence[nodes.Peer]) -> list[nodes.Peer]:
         """Those of *peers* whose heart has been still for long enough."""
         now = self._monotonic()
-        passed = min(now - self._looked_at, 2 * LOOK_SECONDS)
+        passed = min(now - self._looked_at, MOST_BETWEEN)
         self._looked_at = now
         before, self._seen = self._seen, {}
         for peer in peers:

@@ -377,6 +377,7 @@ async def test_who_comes_after_another_node_has_ended_a_task_hears_of_it_when_th
         mark = "UPDATE actors_task SET status = 'completed', attempt = 2, completed_at = 1"
         await desk.database.write(lambda connection: connection.exec_driver_sql(mark))
         await storage.handle.tell(LookOutside())
+        await trio.testing.wait_all_tasks_blocked()
         (wait,) = await desk.waiting(task.task_id)  # as far as is known here, it is this node's own
         assert not wait.reply.done
         await storage.handle.ask(Settle([desk.world.finished(task)]))
