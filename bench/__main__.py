@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0 all workloads ran, 1 one of them failed, 2 wrong usage. A goal missed is shown, not punished."""
+    """The exit code: 0 no workload failed, 1 one of them did, 2 wrong usage. A goal missed is shown, not punished."""
     options = parser().parse_args(arguments)
     if options.inside:
         print(json.dumps(runner.inside(options.inside, scale=options.scale)))
@@ -48,6 +48,8 @@ def run_all(names: Sequence[str], *, smoke: bool, file: Path) -> int:
         print(f"{name} …", file=sys.stderr)
         try:
             results.append(runner.measure(name, scale=scale))
+        except runner.Skipped as reason:
+            print(reason, file=sys.stderr)
         except runner.WorkloadFailed as error:
             failures.append(str(error))
     print(report.table(results, judged=not smoke))

@@ -67,9 +67,9 @@ def rows(scale: float, now: float) -> Iterator[tuple[object, ...]]:
         yield f"paused{number:030d}", "paused", "pending", now - DAY, now - DAY, None, now - 2 * DAY
 
 
-async def rate(path: Path, completed: int, count: int) -> float:
+async def rate(database: Path | str, completed: int, count: int) -> float:
     """Tasks a second, while *count* of them are worked off, until *completed* are."""
-    app, _ = system(path)
+    app, _ = system(database)
     app.task(name="paused")(_never)
     start = time.perf_counter()
     async with app.running():

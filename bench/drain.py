@@ -26,17 +26,17 @@ def run(scale: float = 1.0) -> dict[str, float]:
         }
 
 
-async def fill(path: Path, count: int) -> None:
+async def fill(database: Path | str, count: int) -> None:
     """Store *count* tasks from a node that only submits."""
-    app, nothing = system(path)
+    app, nothing = system(database)
     async with app.running(work=False):
         for start in range(0, count, BATCH):
             await app.submit_many(nothing.request(number) for number in range(start, min(count, start + BATCH)))
 
 
-async def drain(path: Path, count: int) -> float:
+async def drain(database: Path | str, count: int) -> float:
     """Tasks a second."""
-    app, _ = system(path)
+    app, _ = system(database)
     start = time.perf_counter()
     async with app.running():
         await settled(app, count)

@@ -33,9 +33,9 @@ def run(scale: float = 1.0) -> dict[str, float]:
     }
 
 
-async def round_trips(path: Path, count: int) -> list[float]:
+async def round_trips(database: Path | str, count: int) -> list[float]:
     """Seconds of each of *count* round trips, one after the other."""
-    app, nothing = system(path)
+    app, nothing = system(database)
     times = []
     async with app.running():
         for number in range(count):

@@ -33,9 +33,9 @@ def run(scale: float = 1.0) -> dict[str, float]:
     }
 
 
-async def pipeline(path: Path, each: int) -> float:
+async def pipeline(database: Path | str, each: int) -> float:
     """Tasks a second, *each* of them from every submitter."""
-    app, nothing = system(path)
+    app, nothing = system(database)
     async with app.running():
         start = time.perf_counter()
         async with trio.open_nursery() as nursery:

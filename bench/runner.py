@@ -19,13 +19,17 @@ import attrs
 from bench.goals import Goal
 
 WORKLOADS = ("pipeline", "drain", "latency", "raw", "kernel", "memory", "backlog", "threads", "process", "chunks",
-             "cpu", "sleepers")  # fmt: skip
+             "cpu", "sleepers", "pg_raw", "pg_pipeline", "pg_drain", "pg_latency", "pg_backlog")  # fmt: skip
 SMOKE_SCALE = 0.02
 LIMIT_SECONDS = 900.0
 
 
 class UnknownWorkload(Exception):
     """A name that is not in `WORKLOADS`."""
+
+
+class Skipped(Exception):
+    """A workload cannot run here; the message says what it lacks."""
 
 
 class WorkloadFailed(Exception):
@@ -68,11 +72,14 @@ def measure(name: str, *, scale: float) -> Result:
     """Run one workload in a new process with an empty temporary folder.
 
     Raises:
+        Skipped: it lacks something that it measures.
         WorkloadFailed: it raised, or took more than `LIMIT_SECONDS`.
     """
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix=f"bench-{name}-") as scratch:
         answer = json.loads(_output(name, scale, scratch))
+    if "skipped" in answer:
+        raise Skipped(f"workload {name!r} was skipped: {answer['skipped']}")
     goals = {figure: Goal(**bounds) for figure, bounds in answer["goals"].items()}
     return Result(name, time.perf_counter() - started, answer["figures"], goals)
 
@@ -98,8 +105,11 @@ def _output(name: str, scale: float, scratch: str) -> str:
 
 def inside(name: str, *, scale: float) -> dict[str, Any]:
     """Run one workload in this process; what it prints goes to standard error, out of the answer's way."""
-    module = importlib.import_module(f"bench.{name}")
-    with contextlib.redirect_stdout(sys.stderr):
-        figures: dict[str, float] = module.run(scale)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            module = importlib.import_module(f"bench.{name}")
+            figures: dict[str, float] = module.run(scale)
+    except Skipped as reason:
+        return {"skipped": str(reason)}
     goals: dict[str, Goal] = getattr(module, "GOALS", {})
     return {"figures": figures, "goals": {figure: attrs.asdict(goal) for figure, goal in goals.items()}}

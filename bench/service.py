@@ -1,4 +1,4 @@
-"""The task system that the workloads run: a no-op coroutine on a file database, as a user would declare it."""
+"""The task system that the workloads run: a no-op coroutine on a database, as a user would declare it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ def scratch() -> Iterator[Path]:
         yield Path(folder)
 
 
-def system(path: Path) -> tuple[TaskSystem, DeclaredTask[[int], None]]:
-    """A task system on *path*, durable as by default (`synchronous=FULL`), and its one task."""
-    app = TaskSystem(f"sqlite:///{path}", settings=Settings())
+def system(database: Path | str) -> tuple[TaskSystem, DeclaredTask[[int], None]]:
+    """A task system on *database*, a file or a server's URL, durable as by default, and its one task."""
+    url = database if isinstance(database, str) else f"sqlite:///{database}"
+    app = TaskSystem(url, settings=Settings())
 
     async def nothing(number: int) -> None:
         """Do nothing."""

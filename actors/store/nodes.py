@@ -15,12 +15,7 @@ from .schema import running, task
 
 _COLUMNS = ("node", "started_at", "heartbeat_at", "lease_until", "working", "snapshot", "lock_key")
 
-_register = Prepared(
-    lambda dialect: insert_or_replace(nodes, _COLUMNS[1:], dialect).values(
-        {name: bindparam(name) for name in _COLUMNS}
-    ),
-    _COLUMNS,
-)
+_register = Prepared(lambda dialect: insert_or_replace(nodes, _COLUMNS[1:], dialect), _COLUMNS)
 _renew = Prepared(
     lambda _: (
         update(nodes)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
 from sqlalchemy import Connection, Dialect, Executable
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
+
+from .bulk import Batch, made_over, too_large
 
 Row = tuple[Any, ...]
 WORTH_A_SAVEPOINT: Final = 8
@@ -25,13 +27,18 @@ class Prepared:
     SQLAlchemy's own execution costs about 40 µs a statement and 10 µs a row; the hot ones cannot pay that.
 
     Args:
-        build: makes the statement for a dialect.
-        names: the bind names, in the order in which callers give their values.
+        build: makes the statement for a dialect; an INSERT without its values.
+        names: the bind names, in the order in which callers give their values; of an INSERT, those of its columns.
+        known_by: of an INSERT, the column that tells its rows apart.
     """
 
-    def __init__(self, build: Callable[[Dialect], Executable], names: Sequence[str]) -> None:
+    def __init__(
+        self, build: Callable[[Dialect], Executable], names: Sequence[str], known_by: str | None = None
+    ) -> None:
         self._build = build
         self._names = list(names)
+        self._known_by = known_by
+        self._batches: dict[bool, Batch] = {}
         self._compiled: dict[str, tuple[str, Callable[[Row], Row] | None]] = {}
         self._statements: dict[str, Executable] = {}
 
@@ -63,6 +70,8 @@ class Prepared:
         """Run it for every row; the number of table rows that were changed."""
         if connection.dialect.driver not in DRIVERS:
             return sum(self.run(connection, row) for row in rows)
+        if connection.dialect.driver == "psycopg":
+            return self._run_batch(connection, list(rows))
         sql, reorder = self._for(connection.dialect)
         cursor = cursor_of(connection)
         try:
@@ -74,9 +83,11 @@ class Prepared:
     def run_each(self, connection: Connection, rows: Sequence[Row]) -> list[bool]:
         """Run it for every row, each of which changes one table row or none; which of them did.
 
-        A driver tells only how many of a batch took. So a batch of which some did, and some did not, is undone and
-        halved.
+        SQLite's driver tells only how many of a batch took. So a batch of which some did, and some did not, is undone
+        and halved.
         """
+        if connection.dialect.driver == "psycopg" and len(rows) > 1:
+            return self._took(connection, rows)
         if len(rows) < WORTH_A_SAVEPOINT or connection.dialect.driver not in DRIVERS:
             return [self.run(connection, row) > 0 for row in rows]
         cursor = cursor_of(connection)
@@ -90,6 +101,46 @@ class Prepared:
             return [changed > 0] * len(rows)
         half = len(rows) // 2
         return self.run_each(connection, rows[:half]) + self.run_each(connection, rows[half:])
+
+    def _run_batch(self, connection: Connection, rows: Sequence[Row]) -> int:
+        if len(rows) < 2:
+            return sum(self.run(connection, row) for row in rows)
+        return sum(cursor.rowcount for _, cursor in self._at_once(connection, rows, returning=False))
+
+    def _took(self, connection: Connection, rows: Sequence[Row]) -> list[bool]:
+        parts = self._at_once(connection, rows, returning=True)
+        return [took for part, cursor in parts for took in self._which(part, {key for (key,) in cursor.fetchall()})]
+
+    def _which(self, rows: Sequence[Row], found: set[Any]) -> list[bool]:
+        """Which of *rows* took, as *found* says: their places, or their keys, of which the first one did."""
+        if self._known_by is None:
+            return [place in found for place in range(1, len(rows) + 1)]
+        took, key = [], self._names.index(self._known_by)
+        for row in rows:
+            took.append(row[key] in found)
+            found.discard(row[key])
+        return took
+
+    def _at_once(
+        self, connection: Connection, rows: Sequence[Row], *, returning: bool
+    ) -> Iterator[tuple[Sequence[Row], Any]]:
+        """Run it on PostgreSQL for all *rows* in one statement, or in some if that is too large; parts and cursors."""
+        batch = self._batches.get(returning)
+        if batch is None:
+            statement = self._build(connection.dialect)
+            batch = self._batches[returning] = made_over(statement, self._names, self._known_by, returning=returning)
+        parameters = batch.parameters(rows)
+        if len(rows) > 1 and too_large(parameters):
+            half = len(rows) // 2
+            yield from self._at_once(connection, rows[:half], returning=returning)
+            yield from self._at_once(connection, rows[half:], returning=returning)
+            return
+        cursor = cursor_of(connection)
+        try:
+            cursor.execute(batch.sql, parameters)
+        except Exception as error:
+            raise _translated(connection, batch.sql, error) from error
+        yield rows, cursor
 
     def fetch(self, connection: Connection, row: Row = ()) -> list[Row]:
         """Run it once and return what it returns."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, delete, func, or_, select, tuple_
+from sqlalchemy import Connection, delete, func, or_, select, tuple_
 
 from ..core.duration import bucket
 from ..core.task import TaskStatus
@@ -22,12 +22,7 @@ HOUR: Final = 3600
 MINUTES_KEPT_SECONDS: Final = 48 * HOUR
 LONGEST_NAME: Final = 80
 
-_add = Prepared(
-    lambda dialect: insert_or_add(counter, "value", dialect).values(
-        {column.name: bindparam(column.name) for column in counter.c}
-    ),
-    tuple(column.name for column in counter.c),
-)
+_add = Prepared(lambda dialect: insert_or_add(counter, "value", dialect), tuple(column.name for column in counter.c))
 
 
 class Tally:

@@ -19,10 +19,7 @@ from .schema import alive, attempt, running, task
 
 NEW: Final = tuple(field.name for field in attrs.fields(NewTask))
 
-_insert = Prepared(
-    lambda dialect: insert_or_ignore(task, dialect).values({name: bindparam(name) for name in NEW}),
-    NEW,
-)
+_insert = Prepared(lambda dialect: insert_or_ignore(task, dialect), NEW, known_by="task_id")
 _row_of: Callable[[NewTask], Row] = attrgetter(*NEW)  # attrs.astuple recurses, and is thirty times slower
 
 
@@ -155,12 +152,7 @@ def set_progress(connection: Connection, rows: Sequence[tuple[int, int, str]]) -
     _progress.run_many(connection, rows)
 
 
-_keep = Prepared(
-    lambda dialect: insert_or_ignore(attempt, dialect).values(
-        {column.name: bindparam(column.name) for column in attempt.c}
-    ),
-    tuple(column.name for column in attempt.c),
-)
+_keep = Prepared(lambda dialect: insert_or_ignore(attempt, dialect), tuple(column.name for column in attempt.c))
 
 
 def keep_attempts(connection: Connection, rows: Sequence[Row]) -> None:

@@ -1,16 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from sqlalchemy import bindparam, update
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
 
 from actors.store import schema
 from actors.store.faults import passing
-from actors.store.prepared import Prepared, Row
+from actors.store.prepared import Prepared
+from tests.store.statements import statements_noted
 from tests.store.world import World
 
 
@@ -25,15 +26,25 @@ def test_a_batch_tells_which_of_its_rows_took(world: World, broken: int) -> None
 @pytest.mark.parametrize("known", [True, False])
 def test_a_batch_of_one_kind_is_run_once(world: World, known: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = [(row.seq if known else -row.seq,) for row in world.running(40)]
-    statement, runs = statement_on_running(), []
+    statement = statement_on_running()
+    with statements_noted(monkeypatch) as noted:
+        assert statement.run_each(world.connection, wanted) == [known] * 40
+    assert len([sql for sql, _ in noted if sql.startswith("UPDATE")]) == 1
 
-    def run_many(connection: Connection, rows: Sequence[Row]) -> int:
-        runs.append(rows)
-        return Prepared.run_many(statement, connection, rows)
 
-    monkeypatch.setattr(statement, "run_many", run_many)
-    assert statement.run_each(world.connection, wanted) == [known] * 40
-    assert runs == [wanted]
+def test_on_a_server_a_mixed_batch_is_run_once_too(postgres_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    with postgres_engine.begin() as connection:
+        rows = World(connection).running(40)
+        wanted = [(row.seq * (-1) ** index,) for index, row in enumerate(rows)]
+        with statements_noted(monkeypatch) as noted:
+            assert statement_on_running().run_each(connection, wanted) == [seq > 0 for (seq,) in wanted]
+    assert len(noted) == 1
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 40])
+def test_a_batch_tells_how_many_rows_it_changed(world: World, count: int) -> None:
+    seqs = [(row.seq,) for row in world.running(40)]
+    assert statement_on_running().run_many(world.connection, seqs[:count]) == count
 
 
 def statement_on_running() -> Prepared:
