@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import trio
 
@@ -46,7 +47,7 @@ def run(scale: float = 1.0) -> dict[str, float]:
 def crowd(url: str, scale: float) -> None:
     """Put the rows into the table that cannot run."""
     now = time.time()
-    kinds = [
+    kinds: list[dict[str, Any]] = [
         {"kind": "ended", "status": "completed", "due": now - DAY, "ended": now, "rank": None, "count": ENDED},
         {"kind": "future", "status": "pending", "due": now + DAY, "ended": None, "rank": None, "count": FUTURE},
         {

@@ -12,7 +12,7 @@ from sqlalchemy.sql.visitors import replacement_traverse
 
 PLACE: Final = "nth"
 LARGEST: Final = 1 << 26
-"""Characters of a statement's parameters. The server takes up to a gigabyte, and needs a multiple of it for the while."""
+"""Characters of a statement's parameters. The server takes up to a gigabyte, and needs a multiple of that meanwhile."""
 
 
 @attrs.frozen

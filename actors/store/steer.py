@@ -14,7 +14,7 @@ from ..core.task import WAITING, ErrorInfo, TaskStatus, moment
 from .engine import insert_or_ignore
 from .prepared import Prepared, Row, chunks
 from .rollups import Tally
-from .schema import may_expire, pause, running, task, waiting
+from .schema import may_expire, pause, running, still_running, task, waiting
 
 WAITING_WORDS: Final = frozenset(status.value for status in WAITING)
 
@@ -31,7 +31,9 @@ class Cancelled:
 
 
 _ask_to_stop = Prepared(
-    lambda _: update(task).where(task.c.seq == bindparam("this"), running).values(cancel_requested=literal_column("1")),
+    lambda _: (
+        update(task).where(task.c.seq == bindparam("this"), still_running).values(cancel_requested=literal_column("1"))
+    ),
     ("this",),
 )
 _end_waiting = Prepared(

@@ -9,13 +9,15 @@ from operator import attrgetter
 from typing import Final
 
 import attrs
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, Text, bindparam, func, literal_column, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from ..core.request import Claimed, NewTask, Receipt
+from .bulk import array
 from .engine import insert_or_ignore, lock_in_order
 from .prepared import Prepared, Row, chunks
 from .rollups import Tally
-from .schema import alive, attempt, running, task
+from .schema import alive, attempt, running, still_running, task
 
 NEW: Final = tuple(field.name for field in attrs.fields(NewTask))
 
@@ -64,14 +66,28 @@ _last_seq = Prepared(lambda _: select(func.last_insert_rowid()), ())
 
 def _started_by(connection: Connection, task_ids: Sequence[str], node: str) -> dict[str, int]:
     """The seqs of those of *task_ids* that are at their first attempt on *node*."""
-    mine = (running, task.c.node == node, task.c.attempt == 1)
+    if connection.dialect.name == "postgresql" and task_ids:
+        return dict(_started.fetch(connection, (array(task_ids), node)))
     return {
         task_id: seq
         for part in chunks(task_ids)
         for task_id, seq in connection.execute(
-            select(task.c.task_id, task.c.seq).where(task.c.task_id.in_(part), *mine)
+            select(task.c.task_id, task.c.seq).where(task.c.task_id.in_(part), *_first_of(node))
         )
     }
+
+
+def _first_of(node: object) -> tuple[ColumnElement[bool], ...]:
+    """That a task is at its first attempt on *node*."""
+    return running, task.c.node == node, task.c.attempt == literal_column("1")
+
+
+_started = Prepared(
+    lambda _: select(task.c.task_id, task.c.seq).where(
+        task.c.task_id == func.any(bindparam("ids", type_=ARRAY(Text))), *_first_of(bindparam("by"))
+    ),
+    ("ids", "by"),
+)
 
 
 def _count_new(rows: Sequence[NewTask], tally: Tally) -> None:
@@ -140,7 +156,7 @@ def lock(connection: Connection, seqs: Iterable[int]) -> None:
 _progress = Prepared(
     lambda _: (
         update(task)
-        .where(task.c.seq == bindparam("this"), task.c.attempt == bindparam("number"), running)
+        .where(task.c.seq == bindparam("this"), task.c.attempt == bindparam("number"), still_running)
         .values(progress=bindparam("json"))
     ),
     ("this", "number", "json"),

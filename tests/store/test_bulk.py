@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import pytest
 from sqlalchemy.engine import Engine
@@ -89,7 +91,7 @@ def test_a_batch_that_is_too_large_goes_in_parts(postgres_engine: Engine, monkey
     ],
     ids=str,
 )
-def test_a_value_that_no_server_takes_is_blamed_for_the_batch(postgres_engine: Engine, bad: dict[str, object]) -> None:
+def test_a_value_that_no_server_takes_is_blamed_for_the_batch(postgres_engine: Engine, bad: dict[str, Any]) -> None:
     with postgres_engine.connect() as connection:
         world = World(connection)
         rows = [world.new(), world.new(**bad), world.new()]
