@@ -18,7 +18,7 @@ from .core.errors import ActorsError, InvalidOption, StorageUnavailable
 from .settings import Settings
 from .store import schema
 from .store.engine import file_of, in_memory, make_engine, parse, shown
-from .store.faults import passing
+from .store.faults import passing, refusal, told
 from .store.lock import FileLock
 from .store.upgrade import FileUpgrade
 
@@ -173,7 +173,7 @@ def _transaction(url: str, *, read_only: bool = False) -> Iterator[Connection]:
     except ActorsError:
         raise
     except Exception as error:
-        words = passing(error) or str(error).partition("\n")[0]
+        words = refusal(error) or passing(error) or told(error)
         raise StorageUnavailable(f"the database {shown(url)} cannot be used: {words}") from error
     finally:
         engine.dispose()

@@ -15,6 +15,7 @@ from ..core.node import NodeInfo
 from ..core.task import WAITING, moment
 from ..settings import DEFAULT_URL, Settings, variable
 from .loading import load
+from .nodes import SILENT
 from .opening import beside
 from .times import age
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from ..app import TaskSystem
 
 OK, NOTE, BAD = "ok", "note", "bad"
-_SILENT = 6.0  # seconds: three heartbeats
 
 
 @attrs.frozen
@@ -119,7 +119,7 @@ async def _survey(app: TaskSystem) -> Survey:
 
 def _node_findings(seen: Survey) -> Iterator[Finding]:
     for node in seen.nodes:
-        silent = (seen.now - node.heartbeat_at).total_seconds() > _SILENT
+        silent = (seen.now - node.heartbeat_at).total_seconds() > SILENT
         verdict, words = (NOTE, "may be dead") if silent else (OK, "works here")
         yield Finding("node", verdict, f"{node.name} {words}; last heard of {age(node.heartbeat_at, seen.now)} ago")
     if not seen.nodes:

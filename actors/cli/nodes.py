@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import click
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ..app import TaskSystem
 
 NOBODY = "no live node"
+SILENT: Final = 6.0
+"""Seconds: three heartbeats on a file, twelve on a server."""
 
 
 @click.command()
@@ -29,8 +31,9 @@ def nodes(database: str | None, as_json: bool) -> None:
     """List the nodes on a database.
 
     A node is a process that works on tasks; those that only submit or look are not listed, nor are those that have
-    stopped in order. One that was killed counts as live until its lease is over (15 s, or TASK_LEASE_SECONDS): its
-    heartbeat's age tells. It is then listed as dead until another node starts.
+    stopped in order. Its state is live, short of memory (it starts nothing new), silent (no heartbeat for six seconds)
+    or dead (its lease is over: 15 s, or TASK_LEASE_SECONDS). One that was killed stays until another node takes its
+    tasks over: on PostgreSQL within seconds, on a file when one starts. Of each lane it says how many slots are taken.
 
     \b
     Examples:
@@ -41,7 +44,7 @@ def nodes(database: str | None, as_json: bool) -> None:
     if as_json:
         say(json_text.array([_bare(node, now) for node in found]))
     elif found:
-        head = ("node", "state", "started", "heartbeat", "running", "version")
+        head = ("node", "state", "started", "heartbeat", "running", "version", "lanes")
         rows = [_row(node, now) for node in found]
         say("\n".join(table(head, rows, terminal_width())))
     else:
@@ -81,7 +84,20 @@ def _bare(node: NodeInfo, now: datetime) -> dict[str, Any]:
 def _row(node: NodeInfo, now: datetime) -> list[str]:
     figures = [str(node.snapshot.get(name, "?")) for name in ("running_tasks", "version")]
     times = [f"{age(time, now)} ago" for time in (node.started_at, node.heartbeat_at)]
-    return [node.name, "live" if node.alive else "dead", *times, *figures]
+    return [node.name, _state(node, now), *times, *figures, _lanes(node)]
+
+
+def _state(node: NodeInfo, now: datetime) -> str:
+    if not node.alive:
+        return "dead"
+    if (now - node.heartbeat_at).total_seconds() > SILENT:
+        return "silent"
+    return "short of memory" if node.snapshot.get("claims_paused") else "live"
+
+
+def _lanes(node: NodeInfo) -> str:
+    lanes = {name: part(lane) for name, lane in part(node.snapshot.get("lanes")).items()}
+    return ", ".join(f"{name} {lane.get('running', '?')}/{lane.get('slots', '?')}" for name, lane in lanes.items())
 
 
 def _tree(node: NodeInfo, now: datetime) -> Iterator[str]:

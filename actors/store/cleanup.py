@@ -12,12 +12,14 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 from ..core.identity import stored_id
 from ..core.retention import note_text
 from ..core.task import TaskStatus, moment
+from .engine import turn_is_free
 from .prepared import Prepared, Row, chunks
 from .rollups import Tally
 from .schema import attempt, ended, large, octets, task
 
 COMPLETED_KINDS: Final = ("completed", "cancelled")
 FAILED_KINDS: Final = ("failed", "timeout")
+LEAD: Final = 0x61636C65  # any number that nobody else is likely to lock
 
 _old = Prepared(
     lambda _: (
@@ -31,6 +33,11 @@ _old = Prepared(
 )
 _forget_attempts = Prepared(lambda _: delete(attempt).where(attempt.c.seq == bindparam("this")), ("this",))
 _forget = Prepared(lambda _: delete(task).where(task.c.seq == bindparam("this")), ("this",))
+
+
+def lead(connection: Connection) -> bool:
+    """Whether no other node is at housekeeping; none will be before this transaction ends."""
+    return turn_is_free(connection, LEAD)
 
 
 def cleanup(

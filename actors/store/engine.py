@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Dialect, Engine, Table, create_engine, event, func, make_url, select
+from sqlalchemy import URL, Connection, Dialect, Engine, Table, create_engine, event, func, make_url, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import StaticPool
@@ -193,6 +193,13 @@ def take_turns(connection: Connection, what: int) -> None:
         connection.execute(select(func.pg_advisory_xact_lock(what)))
 
 
+def turn_is_free(connection: Connection, what: int) -> bool:
+    """Have the turn until the transaction ends, as `take_turns` would, unless it is somebody else's now."""
+    if connection.dialect.name != "postgresql":
+        return True
+    return bool(connection.execute(select(func.pg_try_advisory_xact_lock(what))).scalar_one())
+
+
 def lock_in_order(connection: Connection, table: Table, keys: Iterable[int]) -> None:
     """Lock the rows of *keys* in the order of their key, before statements that come to them in another one.
 
@@ -202,6 +209,12 @@ def lock_in_order(connection: Connection, table: Table, keys: Iterable[int]) -> 
         (key,) = table.primary_key
         found = select(key).where(key == func.any(list(keys))).order_by(key)
         connection.execute(found.with_for_update(key_share=True)).all()
+
+
+def lock_tables(connection: Connection, tables: Iterable[str]) -> None:
+    """Have *tables* for this transaction alone, one after the other."""
+    if connection.dialect.name == "postgresql":  # who writes to an SQLite file has all of it
+        connection.execute(text(f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE"))
 
 
 def bound_lock_waits(connection: Connection, seconds: float) -> None:

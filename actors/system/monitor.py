@@ -16,11 +16,12 @@ from ..kernel import Actor, ActorCrashed, Handle
 from .board import Board
 from .clock import Clock
 from .happenings import events_of
+from .housekeeping import Cleanup, Fold, Lead, RemoveResults
 from .memory import MemoryWatch
 from .messages import Committed, LookAtProgress, LookAtReplies, MonitorMessage, SoftTimedOut, StorageMessage, Stuck
 from .replies import Replies
 from .subscribers import Subscribers
-from .writes import Cleanup, Fold, RemoveResults, SetProgress
+from .writes import SetProgress
 
 PROGRESS_EVERY: Final = 0.2
 REPLY_EVERY: Final = 0.05
@@ -123,12 +124,15 @@ class Monitor(Actor[MonitorMessage]):
             await self._storage.tell(SetProgress(words))
 
     async def _clean(self) -> None:
-        """A batch of old tasks, one of large results, an old hour of the counters; the next at once while there are."""
+        """A batch of old tasks, one of large results, an old hour of the counters; the next at once while there are.
+
+        Every node comes here once an hour. Who finds another one at it has nothing more to do.
+        """
         now, kept = self._clock.wall(), self._retention
         try:
-            removed = await self._storage.ask(Cleanup(now - kept.completed, now - kept.failed))
-            shortened = await self._storage.ask(RemoveResults(now - kept.large_results))
-            folded = await self._storage.ask(Fold())
+            removed = await self._storage.ask(Lead(Cleanup(now - kept.completed, now - kept.failed)))
+            shortened = await self._storage.ask(Lead(RemoveResults(now - kept.large_results)))
+            folded = await self._storage.ask(Lead(Fold()))
         except (ActorCrashed, StorageUnavailable):
             removed = shortened = folded = 0
         more = removed >= CLEAN_BATCH or shortened or folded

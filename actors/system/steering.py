@@ -14,8 +14,9 @@ from ..store.cleanup import Removed
 from ..store.revive import FAILURES, Revival, Revived, failures
 from .clock import Chance, Clock
 from .door import Door
+from .housekeeping import Cleanup, RemoveResults, ResetCounters
 from .metrics import Meter
-from .writes import Cancel, Cleanup, Delete, Pause, RemoveResults, ResetCounters, Revive
+from .writes import Cancel, Delete, Pause, Revive
 
 
 class Steering:

@@ -12,7 +12,7 @@ from ..core.news import News
 from ..core.outcome import Change, without_outcome
 from ..core.request import NewTask, Receipt
 from ..core.task import TaskStatus
-from ..store import claim, cleanup, leases, nodes, revive, rollups, settle, steer, tasks
+from ..store import claim, cleanup, leases, nodes, revive, settle, steer, tasks
 from . import recorder
 from .board import Word
 from .transaction import Transaction, Write
@@ -214,32 +214,6 @@ class Tell(Write):
 
 
 @attrs.frozen
-class Cleanup(Write):
-    """Delete a batch of old ended tasks; answers how many there were."""
-
-    completed_before: float
-    failed_before: float
-
-    def apply(self, transaction: Transaction) -> int:
-        before = self.completed_before, self.failed_before
-        removed = cleanup.cleanup(transaction.connection, *before, transaction.tally)
-        transaction.rewritten |= bool(removed)
-        return removed
-
-
-@attrs.frozen
-class RemoveResults(Write):
-    """Put notes in the place of a batch of large results of old tasks; answers how many there were."""
-
-    completed_before: float
-
-    def apply(self, transaction: Transaction) -> int:
-        removed = cleanup.remove_results(transaction.connection, self.completed_before, transaction.now)
-        transaction.rewritten |= bool(removed)
-        return removed
-
-
-@attrs.frozen
 class Delete(Write):
     """Delete ended tasks; answers `list[cleanup.Removed]`, also of those that had not ended, without the unknown."""
 
@@ -249,22 +223,6 @@ class Delete(Write):
         found = cleanup.remove(transaction.connection, self.task_ids, transaction.tally)
         transaction.rewritten |= bool(found)
         return found
-
-
-@attrs.frozen
-class Fold(Write):
-    """Gather the minutes of one old hour of the counters; answers how many rows there were."""
-
-    def apply(self, transaction: Transaction) -> int:
-        return rollups.fold(transaction.connection, transaction.now)
-
-
-@attrs.frozen
-class ResetCounters(Write):
-    """Forget a part of what the counters say of the past; answers whether there is more."""
-
-    def apply(self, transaction: Transaction) -> bool:
-        return rollups.reset(transaction.connection, transaction.now)
 
 
 @attrs.frozen

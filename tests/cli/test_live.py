@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+import actors as package
 from tests.cli.test_work import status, wait_for
 from tests.cli.world import SERVICE, Ended, Node, Terminal, actors, program
 from tests.whole.process import poll
@@ -129,10 +133,28 @@ def test_tree_and_nodes_as_json_have_the_snapshot(beside: Path) -> None:
 
 def test_the_nodes_are_listed(node: Node, submit: Callable[..., str]) -> None:
     submit("endless")
-    poll(lambda: actors("nodes").fine.out.split()[-2:-1] == ["1"])
+    poll(lambda: "coroutine 1/1000, asyncio 0/1000, thread 0/" in actors("nodes").fine.out)
     head, row = actors("nodes").fine.out.splitlines()
-    assert head.split() == ["node", "state", "started", "heartbeat", "running", "version"]
-    assert "ago" in row
+    assert head.split() == ["node", "state", "started", "heartbeat", "running", "version", "lanes"]
+    assert " live " in row
+    assert row.split("ago")[-1].split()[:2] == ["1", package.__version__]
+
+
+def test_nodes_that_are_not_well_are_told_apart(submit: Callable[..., str]) -> None:
+    submit("greet")
+    now = time.time()
+    rows = [
+        ["dead", now - 90, now - 30, now - 15, 1, None],
+        ["silent", now - 80, now - 10, now + 60, 1, None],
+        ["short", now - 70, now, now + 60, 1, '{"claims_paused": true, "lanes": {"\\u001b[31m": 3}}'],
+        ["strange", now - 60, now, now + 60, 1, '{"lanes": [3]}'],
+    ]
+    with closing(sqlite3.connect("actors.db")) as connection, connection:
+        connection.executemany("INSERT INTO actors_node VALUES (?, ?, ?, ?, ?, ?, NULL)", rows)
+    head, *lines = actors("nodes").fine.out.splitlines()
+    place = slice(head.index("state"), head.index("started"))
+    assert [line[place].strip() for line in lines] == ["dead", "silent", "short of memory", "live"]
+    assert "\x1b" not in "".join(lines)
 
 
 @pytest.mark.parametrize("command", ["tree", "nodes"])

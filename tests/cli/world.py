@@ -162,6 +162,10 @@ class Node:
         """What it said on stderr so far."""
         return Path(self._errors.name).read_text()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 

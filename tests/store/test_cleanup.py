@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from sqlalchemy import Engine
 
 from actors.core.lifecycle import Transition
 from actors.core.retention import LARGE_BYTES, ResultNote
@@ -114,3 +117,41 @@ def test_large_results_are_found_without_a_look_at_the_small_ones(world: World) 
     explain = "EXPLAIN " if postgres else "EXPLAIN QUERY PLAN "
     plan = world.connection.exec_driver_sql(explain + sql, given).all()
     assert any("actors_task_large" in str(row[-1]) for row in plan)
+
+
+def test_one_node_leads_at_a_time_and_its_lead_ends_with_the_transaction(postgres_engine: Engine) -> None:
+    with postgres_engine.connect() as first, postgres_engine.connect() as second:
+        for end_well in (True, False):
+            with first.begin() as transaction:
+                assert cleanup.lead(first)
+                assert cleanup.lead(first)
+                with second.begin():
+                    assert not cleanup.lead(second)
+                if not end_well:
+                    transaction.rollback()
+            with second.begin():
+                assert cleanup.lead(second)
+
+
+def test_whoever_writes_leads_where_writers_take_turns_anyway(world: World) -> None:
+    assert cleanup.lead(world.connection)
+    assert cleanup.lead(world.connection)
+
+
+def test_two_nodes_that_clean_up_at_once_delete_and_count_nothing_twice(postgres_engine: Engine) -> None:
+    with postgres_engine.begin() as connection:
+        world = World(connection)
+        world.settle(*(world.change(row, Transition.COMPLETE) for row in world.running(40)))
+
+    def clean(_: int) -> list[int]:
+        with postgres_engine.connect() as connection:
+            node, removed = World(connection), [-1]
+            while removed[-1]:
+                with connection.begin():
+                    removed.append(node.cleanup(node.now + 1, node.now + 1, most=7))
+            return removed[1:]
+
+    with ThreadPoolExecutor(2) as threads:
+        assert sum(map(sum, threads.map(clean, range(2)))) == 40
+    with postgres_engine.begin() as connection:
+        assert World(connection).gauges() == World(connection).counts() == {}

@@ -10,10 +10,11 @@ from actors.core.errors import StorageUnavailable
 from actors.core.events import TaskEventType
 from actors.core.retention import DAY, Retention
 from actors.core.task import Progress
+from actors.system.housekeeping import Cleanup, Fold, Lead, RemoveResults
 from actors.system.messages import Committed, LookAtProgress, SoftTimedOut, Stuck
 from actors.system.monitor import CLEAN_BATCH, CLEAN_EVERY, CLEAN_FIRST_AFTER, Monitor
 from actors.system.transaction import Transaction
-from actors.system.writes import Cleanup, Fold, RemoveResults, SetProgress
+from actors.system.writes import SetProgress
 from tests.system.world import AGING, World, alive
 
 
@@ -79,24 +80,28 @@ async def test_a_stop_stores_the_last_words(autojump_clock: MockClock) -> None:
     assert [type(message) for message in world.storage.take_all()] == [SetProgress]
 
 
+async def led(world: World, answer: int) -> object:
+    """The next work that the Monitor wants to lead; it is answered."""
+    message = await world.storage.next()
+    assert isinstance(message, Lead)
+    message.answer(answer)
+    return message.work
+
+
 async def test_old_tasks_go_in_batches_until_there_are_no_more(autojump_clock: MockClock) -> None:
     world = World()
     cleanups: list[float] = []
     async with alive("monitor", lambda: make(world)):
         begun = trio.current_time()
         for removed in (CLEAN_BATCH, CLEAN_BATCH, 3, 0):
-            cleanup = await world.storage.next()
-            assert isinstance(cleanup, Cleanup)
+            cleanup = await led(world, removed)
             cleanups.append(trio.current_time() - begun)
+            assert isinstance(cleanup, Cleanup)
             assert cleanup.failed_before == pytest.approx(cleanup.completed_before - 23 * DAY)
-            cleanup.answer(removed)
-            results = await world.storage.next()
+            results = await led(world, 0)
             assert isinstance(results, RemoveResults)
             assert results.completed_before == pytest.approx(cleanup.completed_before + 6 * DAY)
-            results.answer(0)
-            fold = await world.storage.next()
-            assert isinstance(fold, Fold)
-            fold.answer(None)
+            assert isinstance(await led(world, 0), Fold)
     first = CLEAN_FIRST_AFTER
     assert cleanups == pytest.approx([first, first, first, first + CLEAN_EVERY], abs=0.1)
 

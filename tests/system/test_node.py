@@ -9,12 +9,13 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from actors.core.errors import NotRunning, StorageUnavailable
 from actors.core.retention import Retention
 from actors.kernel import ActorCrashed, Probe
+from actors.system.housekeeping import Cleanup, RemoveResults
 from actors.system.messages import LookUp
 from actors.system.metrics import Meter
 from actors.system.node import Node
 from actors.system.waiters import Waiters
 from actors.system.watches import Watches
-from actors.system.writes import Cleanup, RemoveResults, Submit
+from actors.system.writes import Submit
 from tests.system.world import World
 
 

@@ -20,10 +20,11 @@ from actors.kernel import Child, Limits, supervise
 from actors.store import leases, rollups, views
 from actors.store.connection import Connection
 from actors.system.board import Word
+from actors.system.housekeeping import Cleanup, Fold, Lead
 from actors.system.messages import CancelRunning, LookAgain, LookForWork, LookOutside, Read, Withdraw
 from actors.system.patience import LONGEST_PAUSE
 from actors.system.transaction import Transaction, Write, run
-from actors.system.writes import Cancel, Cleanup, Fold, Pause, SetProgress, Settle, Submit
+from actors.system.writes import Cancel, Pause, SetProgress, Settle, Submit
 from tests.execution.world import handler
 from tests.system.world import AGING, Desk, MemoryDatabase, World, alive, rest, together
 
@@ -323,8 +324,8 @@ async def test_housekeeping_is_written_like_all_else(autojump_clock: MockClock) 
         told = database.look(lambda connection: views.get(connection, second.task_id))
         await trio.sleep(50)
         old = world.clock.wall() - 10
-        assert await together(storage, Cleanup(old, old), Cleanup(old, old)) == [1, 0]
-        assert await storage.handle.ask(Fold()) == 0
+        assert await together(storage, Lead(Cleanup(old, old)), Cleanup(old, old)) == [1, 0]
+        assert await storage.handle.ask(Lead(Fold())) == 0
     assert told is not None
     assert told.progress is not None
     assert told.progress.message == "half"

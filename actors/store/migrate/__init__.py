@@ -14,16 +14,18 @@ from typing import Any, Final
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 
 from ...core.errors import SchemaMismatch
 from .. import schema
-from ..engine import bound_lock_waits
+from ..engine import bound_lock_waits, lock_tables
 from ..faults import passing
 
 FOLDER: Final = Path(__file__).parent
 LOCATIONS: Sequence[Path] = (FOLDER / "versions",)
 """Where the migrations lie."""
+TABLES: Final = tuple(table.name for table in (schema.node, schema.task, schema.attempt, schema.pause, schema.counter))
+"""In the order in which a node's transactions come to them, so that none of them waits for us while we wait for it."""
 LOCK_SECONDS = 10.0
 """How long a migration on PostgreSQL waits for a table that others use; they wait behind it."""
 
@@ -44,8 +46,8 @@ def upgrade(connection: Connection) -> None:
     Raises:
         SchemaMismatch: a migration cannot be done on what is stored. Faults that may pass are raised as they are.
     """
-    bound_lock_waits(connection, LOCK_SECONDS)
     try:
+        _stop_all(connection)
         with _alone:
             command.upgrade(_config(connection=connection), schema.revision(schema.VERSION))
     except Exception as error:
@@ -55,6 +57,14 @@ def upgrade(connection: Connection) -> None:
             f"the tables in this database cannot be brought to version {schema.VERSION}, and are left as they were: "
             + str(error).partition("\n")[0]
         ) from error
+
+
+def _stop_all(connection: Connection) -> None:
+    """Have all nodes wait, those that look after the others too: a node that waits for a table has no heartbeat."""
+    bound_lock_waits(connection, LOCK_SECONDS)
+    there = set(inspect(connection).get_table_names())
+    if there.issuperset(TABLES):
+        lock_tables(connection, TABLES)
 
 
 def sql(dialect: str, since: int = 0) -> str:
