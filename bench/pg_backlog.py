@@ -33,7 +33,7 @@ def run(scale: float = 1.0) -> dict[str, float]:
     count = max(1000, round(COUNT * scale))
     figures: dict[str, list[float]] = {"empty": [], "full": []}
     with server() as postgres:
-        urls = {name: postgres.database(name) for name in figures}
+        urls = {name: postgres.database(f"{name}_table") for name in figures}
         for url in urls.values():
             trio.run(fill, url, 0)  # makes the tables
         crowd(urls["full"], scale)

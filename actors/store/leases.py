@@ -17,7 +17,7 @@ from ..core.stored import error_text
 from ..core.task import ErrorInfo, TaskStatus, moment
 from .prepared import Prepared, Row
 from .rollups import Tally
-from .schema import ranked, running, still_running, task
+from .schema import by_key, ranked, running, task
 from .tasks import keep_attempts
 
 _to_be_cancelled = task.c.cancel_requested == literal_column("1")
@@ -53,7 +53,7 @@ _left_by = Prepared(lambda _: _running(_mine), ("whose",))
 _recover = Prepared(
     lambda _: (
         update(task)
-        .where(task.c.seq == bindparam("this"), still_running)
+        .where(task.c.seq == bindparam("this"), by_key(running))
         .values(
             status=bindparam("to"),
             crash_count=bindparam("charged"),
@@ -70,7 +70,7 @@ _recover = Prepared(
 _give_back = Prepared(
     lambda _: (
         update(task)
-        .where(task.c.seq == bindparam("this"), task.c.attempt == bindparam("number"), still_running)
+        .where(task.c.seq == bindparam("this"), by_key((task.c.attempt == bindparam("number")) & running))
         .values(
             status=case((_to_be_cancelled, literal_column("'cancelled'")), else_=literal_column("'pending'")),
             completed_at=case((_to_be_cancelled, bindparam("now", type_=task.c.rank.type))),

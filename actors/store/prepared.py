@@ -112,13 +112,16 @@ class Prepared:
         return [took for part, cursor in parts for took in self._which(part, {key for (key,) in cursor.fetchall()})]
 
     def _which(self, rows: Sequence[Row], found: set[Any]) -> list[bool]:
-        """Which of *rows* took, as *found* says: their places, or their keys, of which the first one did."""
+        """Which of *rows* took, as *found* says by their places, or by their keys; of those alike the first one did."""
+        keys: Sequence[Any] = rows
         if self._known_by is None:
-            return [place in found for place in range(1, len(rows) + 1)]
-        took, key = [], self._names.index(self._known_by)
-        for row in rows:
-            took.append(row[key] in found)
-            found.discard(row[key])
+            found = {rows[place - 1] for place in found}
+        else:
+            keys = [row[self._names.index(self._known_by)] for row in rows]
+        took = []
+        for key in keys:
+            took.append(key in found)
+            found.discard(key)
         return took
 
     def _at_once(

@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
+from sqlalchemy.types import NullType
 
 from ..core.errors import SchemaMismatch
 from ..core.retention import LARGE_BYTES
@@ -113,16 +114,19 @@ def _octets_sqlite(element: octets, compiler: Any, **kw: Any) -> str:
     return f"length(CAST({compiler.process(element.clauses, **kw)} AS BLOB))"  # octet_length is new in SQLite 3.43
 
 
-class by_key(GenericFunction[str]):
-    """A text as it is, but for PostgreSQL's planner: no index is chosen for it."""
+class by_key(GenericFunction[Any]):
+    """A condition on rows that are known by their keys, and for whose sake PostgreSQL's planner is to do nothing else.
 
-    type = Text()
+    It would believe its statistics that hardly a row meets it, and begin with those: all that runs, for each outcome.
+    """
+
+    type = NullType()  # SQLite has no Boolean, and would be told to compare it with 1
     inherit_cache = True
 
 
 @compiles(by_key)
 def _by_key(element: by_key, compiler: Any, **kw: Any) -> str:
-    return f"({compiler.process(element.clauses, **kw)} || '')"
+    return f"CASE WHEN {compiler.process(element.clauses, **kw)} THEN true ELSE false END"
 
 
 @compiles(by_key, "sqlite")
@@ -130,8 +134,6 @@ def _by_key_sqlite(element: by_key, compiler: Any, **kw: Any) -> str:
     return str(compiler.process(element.clauses, **kw))
 
 
-# For rows that are known by their keys. Statistics often say that nothing runs: all that does would be read instead.
-still_running = by_key(task.c.status) == literal_column("'running'")
 completed = task.c.status == literal_column("'completed'")
 large = completed & (octets(task.c.result_data) > literal_column(str(LARGE_BYTES)))
 

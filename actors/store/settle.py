@@ -16,7 +16,7 @@ from ..core.outcome import AttemptOutcome, Change
 from ..core.stored import error_text
 from .prepared import Prepared, Row
 from .rollups import Tally
-from .schema import ranked, still_running, task
+from .schema import by_key, ranked, running, task
 from .tasks import keep_attempts
 
 
@@ -29,8 +29,9 @@ class Settled(enum.Enum):
     FENCED = "fenced"
 
 
-_this = (task.c.seq == bindparam("this")) & (task.c.attempt == bindparam("number")) & still_running
-_not_cancelled = _this & (task.c.cancel_requested == literal_column("0"))
+_current = (task.c.attempt == bindparam("number")) & running
+_this = (task.c.seq == bindparam("this")) & by_key(_current)
+_not_cancelled = (task.c.seq == bindparam("this")) & by_key(_current & (task.c.cancel_requested == literal_column("0")))
 
 _complete = Prepared(
     lambda _: (

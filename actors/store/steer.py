@@ -14,7 +14,7 @@ from ..core.task import WAITING, ErrorInfo, TaskStatus, moment
 from .engine import insert_or_ignore
 from .prepared import Prepared, Row, chunks
 from .rollups import Tally
-from .schema import may_expire, pause, running, still_running, task, waiting
+from .schema import by_key, may_expire, pause, running, task, waiting
 
 WAITING_WORDS: Final = frozenset(status.value for status in WAITING)
 
@@ -32,7 +32,9 @@ class Cancelled:
 
 _ask_to_stop = Prepared(
     lambda _: (
-        update(task).where(task.c.seq == bindparam("this"), still_running).values(cancel_requested=literal_column("1"))
+        update(task)
+        .where(task.c.seq == bindparam("this"), by_key(running))
+        .values(cancel_requested=literal_column("1"))
     ),
     ("this",),
 )

@@ -17,7 +17,7 @@ from .bulk import array
 from .engine import insert_or_ignore, lock_in_order
 from .prepared import Prepared, Row, chunks
 from .rollups import Tally
-from .schema import alive, attempt, running, still_running, task
+from .schema import alive, attempt, by_key, running, task
 
 NEW: Final = tuple(field.name for field in attrs.fields(NewTask))
 
@@ -156,7 +156,7 @@ def lock(connection: Connection, seqs: Iterable[int]) -> None:
 _progress = Prepared(
     lambda _: (
         update(task)
-        .where(task.c.seq == bindparam("this"), task.c.attempt == bindparam("number"), still_running)
+        .where(task.c.seq == bindparam("this"), by_key((task.c.attempt == bindparam("number")) & running))
         .values(progress=bindparam("json"))
     ),
     ("this", "number", "json"),

@@ -96,6 +96,19 @@ def test_outcomes_are_found_by_their_keys(
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_a_batch_is_gone_through_once_where_the_server_knows_nothing_of_the_table(
+    postgres_engine: Engine, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with postgres_engine.begin() as connection:
+        world = World(connection)
+        changes = [world.change(row, Transition.COMPLETE) for row in world.running(BATCH)]
+        with plans(monkeypatch, mode) as found:
+            world.settle(*changes)
+    batches = [node for plan in found for node in plan.nodes if node["Node Type"] == "Function Scan"]
+    assert [node["Actual Loops"] for node in batches] == [1] * len(batches) != []
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_progress_is_written_by_key(node: World, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     words = [(row.seq, row.attempt, "{}") for row in node.claim(room(BATCH))]
     (written,) = planned(monkeypatch, mode, lambda: tasks.set_progress(node.connection, words))
