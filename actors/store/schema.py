@@ -115,10 +115,9 @@ def _octets_sqlite(element: octets, compiler: Any, **kw: Any) -> str:
 
 
 class by_key(GenericFunction[Any]):
-    """A condition on rows that are known by their keys, and for whose sake PostgreSQL's planner is to do nothing else.
+    """A condition on rows that are known by their keys, and of which PostgreSQL's planner is to make nothing.
 
-    It would believe its statistics that hardly a row meets it, and begin with those: all that runs, for each outcome.
-    """
+    It would believe its statistics that hardly a row meets it, and begin with those: all that runs, for each row."""
 
     type = NullType()  # SQLite has no Boolean, and would be told to compare it with 1
     inherit_cache = True
