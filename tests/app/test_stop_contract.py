@@ -189,7 +189,7 @@ async def test_the_stop_contract(case: Case, tmp_path: Path) -> None:
         assert case.error in kept.error, name
 
         early = HEARD if case.body in ("lasts", "defies") else 0.05
-        late = PROMPT + lateness.worst
+        late = PROMPT + 3 * lateness.worst  # a stop is heard of in several steps, each of which may be late
         waited_for = LAST_WAIT if trial.stuck and case.stop == "shutdown" else 0.0
         assert case.ends - early <= trial.seconds <= case.ends + waited_for + late, name
         recorded = (kept.ended_at - trial.began_at).total_seconds()

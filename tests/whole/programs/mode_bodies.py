@@ -20,9 +20,10 @@ PAUSE = 0.005
 def begin(ctx: TaskContext, folder: str) -> None:
     """Say that this attempt has begun, and in which process; whole, or not at all."""
     path = f"{folder}/{ctx.task_type}.{ctx.attempt}"
-    with open(f"{path}.new", "w") as file:
+    mine = f"{path}.{ctx.task_id}"
+    with open(mine, "w") as file:
         file.write(str(os.getpid()))
-    os.rename(f"{path}.new", path)
+    os.rename(mine, path)
 
 
 def may_end(ctx: TaskContext, folder: str) -> bool:
