@@ -13,9 +13,10 @@ from ..core.identity import stored_id
 from ..core.retention import note_text
 from ..core.task import TaskStatus, moment
 from .engine import turn_is_free
+from .functions import octets
 from .prepared import Prepared, Row, chunks
 from .rollups import Tally
-from .schema import attempt, ended, large, octets, task
+from .schema import attempt, ended, large, task
 
 COMPLETED_KINDS: Final = ("completed", "cancelled")
 FAILED_KINDS: Final = ("failed", "timeout")

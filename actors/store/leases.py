@@ -15,9 +15,10 @@ from ..core.outcome import AttemptOutcome
 from ..core.priority import rank
 from ..core.stored import error_text
 from ..core.task import ErrorInfo, TaskStatus, moment
+from .functions import by_key
 from .prepared import Prepared, Row
 from .rollups import Tally
-from .schema import by_key, ranked, running, task
+from .schema import ranked, running, task
 from .tasks import keep_attempts
 
 _to_be_cancelled = task.c.cancel_requested == literal_column("1")

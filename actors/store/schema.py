@@ -24,14 +24,12 @@ from sqlalchemy import (
     literal_column,
     select,
 )
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import GenericFunction
-from sqlalchemy.types import NullType
 
 from ..core.errors import SchemaMismatch
 from ..core.retention import LARGE_BYTES
 from ..core.task import ENDED, WAITING, TaskStatus
 from .engine import take_turns
+from .functions import octets
 
 VERSION: Final = 4
 """Of the tables below; a test compares it, and them, with what the migrations make."""
@@ -95,43 +93,6 @@ claimable_alone = task.c.rank.is_not(None) & (task.c.alone == literal_column("1"
 to_be_promoted = task.c.rank.is_(None) & waiting
 ranked = task.c.due_at - task.c.priority * bindparam("aging", type_=Double())  # `core.priority.rank` in SQL
 may_expire = task.c.expires_at.is_not(None) & waiting
-
-
-class octets(GenericFunction[int]):  # named like the other functions of SQL
-    """The length of a text in bytes."""
-
-    type = Integer()
-    inherit_cache = True
-
-
-@compiles(octets)
-def _octets(element: octets, compiler: Any, **kw: Any) -> str:
-    return f"octet_length({compiler.process(element.clauses, **kw)})"
-
-
-@compiles(octets, "sqlite")
-def _octets_sqlite(element: octets, compiler: Any, **kw: Any) -> str:
-    return f"length(CAST({compiler.process(element.clauses, **kw)} AS BLOB))"  # octet_length is new in SQLite 3.43
-
-
-class by_key(GenericFunction[Any]):
-    """A condition on rows that are known by their keys, and of which PostgreSQL's planner is to make nothing.
-
-    It would believe its statistics that hardly a row meets it, and begin with those: all that runs, for each row."""
-
-    type = NullType()  # SQLite has no Boolean, and would be told to compare it with 1
-    inherit_cache = True
-
-
-@compiles(by_key)
-def _by_key(element: by_key, compiler: Any, **kw: Any) -> str:
-    return f"CASE WHEN {compiler.process(element.clauses, **kw)} THEN true ELSE false END"
-
-
-@compiles(by_key, "sqlite")
-def _by_key_sqlite(element: by_key, compiler: Any, **kw: Any) -> str:
-    return str(compiler.process(element.clauses, **kw))
-
 
 completed = task.c.status == literal_column("'completed'")
 large = completed & (octets(task.c.result_data) > literal_column(str(LARGE_BYTES)))

@@ -14,9 +14,10 @@ from sqlalchemy import Connection, bindparam, func, literal_column, select, upda
 from ..core.lifecycle import Transition, target
 from ..core.outcome import AttemptOutcome, Change
 from ..core.stored import error_text
+from .functions import by_key
 from .prepared import Prepared, Row
 from .rollups import Tally
-from .schema import by_key, ranked, running, task
+from .schema import ranked, running, task
 from .tasks import keep_attempts
 
 

@@ -12,9 +12,10 @@ from ..core.identity import stored_id
 from ..core.stored import error_text
 from ..core.task import WAITING, ErrorInfo, TaskStatus, moment
 from .engine import insert_or_ignore
+from .functions import by_key
 from .prepared import Prepared, Row, chunks
 from .rollups import Tally
-from .schema import by_key, may_expire, pause, running, task, waiting
+from .schema import may_expire, pause, running, task, waiting
 
 WAITING_WORDS: Final = frozenset(status.value for status in WAITING)
 

@@ -15,9 +15,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from ..core.request import Claimed, NewTask, Receipt
 from .bulk import array
 from .engine import insert_or_ignore, lock_in_order
+from .functions import by_key
 from .prepared import Prepared, Row, chunks
 from .rollups import Tally
-from .schema import alive, attempt, by_key, running, task
+from .schema import alive, attempt, running, task
 
 NEW: Final = tuple(field.name for field in attrs.fields(NewTask))
 
