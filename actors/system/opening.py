@@ -109,6 +109,8 @@ async def _file_or_memory(visit: Visit) -> AsyncIterator[Opened]:
                 "the tables in %s were brought to version %d; the file as it was lies at %s",
                 path, schema.VERSION, upgrade.copy,
             )  # fmt: skip
+        if recovery is not None and recovery.recovered:
+            logger.info("%d tasks were running when the node before died; they are taken over", len(recovery.recovered))
         recorder.begin()
         yield Opened(database, recorder, clock, recovery)
     finally:

@@ -136,7 +136,10 @@ async def test_a_folder_that_is_not_there_is_named(path: Path, work: bool) -> No
     assert "No such file or directory" in await refusal(f"sqlite:///{path}/deeper/tasks.db", InvalidOption, work=work)
 
 
-async def test_what_a_dead_node_ran_is_taken_back_by_what_the_recorder_says(path: Path) -> None:
+async def test_what_a_dead_node_ran_is_taken_back_by_what_the_recorder_says(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="actors.system")
     url, world = f"sqlite:///{path}", World()
     now = world.clock.wall()
     rows = [world.row() for _ in range(2)]
@@ -155,6 +158,7 @@ async def test_what_a_dead_node_ran_is_taken_back_by_what_the_recorder_says(path
         assert after.recorder.before == {ran}
         assert after.recovery is not None
         assert [found.seq for found in after.recovery.recovered] == [1, 2]
+        assert "2 tasks were running when the node before died; they are taken over" in caplog.messages
         assert await after.database.write(lambda connection: leases.held_by(connection, "node-1")) == []
 
 
