@@ -12,7 +12,8 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import StaticPool
 
 from ..core.errors import InvalidOption
-from .prepared import cursor_of
+from . import ahead
+from .prepared import cursor_of, translating
 
 CONNECTED_WITHIN: Final = {
     "connect_timeout": 5,
@@ -111,14 +112,12 @@ def postgresql_engine(url: URL, *, read_only: bool = False) -> Engine:
             pool_pre_ping=True,
             use_native_hstore=False,  # it would ask the server for a type that no table has
             connect_args={"fallback_application_name": "actors", **settings},
-            isolation_level="REPEATABLE READ" if read_only else "READ COMMITTED",
-            execution_options={"postgresql_readonly": True} if read_only else {},
         )
     except ImportError:
         raise InvalidOption(
             "PostgreSQL needs its driver beside SQLite's: pip install 'trio-actors[postgres]'"
         ) from None
-    event.listen(engine, "connect", greet_server)
+    listen_postgresql(engine, read_only=read_only)
     return engine
 
 
@@ -128,15 +127,49 @@ _WHO_AND_HOW = """
 """
 
 
-def greet_server(connection: Any, _: object) -> None:
+def listen_postgresql(engine: Engine, *, read_only: bool) -> None:
+    """Take the transactions out of the driver's hands, so that it costs fewer round trips to begin and end them."""
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, record: Any) -> None:
+        connection.autocommit = True
+        greet_server(connection)
+        record.info[ahead.KEY] = ahead.Ahead(connection)
+
+    begin_statement = "BEGIN ISOLATION LEVEL " + ("REPEATABLE READ READ ONLY" if read_only else "READ COMMITTED")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        _waiting(connection).begin(begin_statement)
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def send(connection: Connection, *_: object) -> None:
+        with translating(connection, begin_statement):
+            _waiting(connection).send()
+
+    @event.listens_for(engine, "commit")
+    def commit(connection: Connection) -> None:
+        with translating(connection, "COMMIT"):
+            _waiting(connection).commit()
+
+    @event.listens_for(engine, "rollback")
+    def rollback(connection: Connection) -> None:
+        if not connection.invalidated:
+            _waiting(connection).forget()
+
+
+def _waiting(connection: Connection) -> ahead.Ahead:
+    found: ahead.Ahead = connection.info[ahead.KEY]
+    return found
+
+
+def greet_server(connection: Any) -> None:
     """Have commits wait for the disk, whatever the database's default; and find out whether a pooler is in between.
 
     A pooler such as PgBouncer hands out process numbers of its own to who connects. Behind it the next transaction may
     run in a session that does not know what this one has prepared.
     """
-    before, connection.autocommit = connection.autocommit, True
     ((backend, _),) = connection.execute(_WHO_AND_HOW).fetchall()
-    connection.autocommit = before
     if backend != connection.info.backend_pid:
         connection.prepare_threshold = None
 

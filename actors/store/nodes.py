@@ -80,7 +80,7 @@ def present(connection: Connection, node: str) -> bool:
     What is claimed in the transaction is so seen by whoever takes the node's tasks over. It comes before all other rows
     that the transaction locks, since who takes over locks the node's row first, too.
     """
-    return bool(_present.fetch(connection, (node,)))
+    return bool(_present.fetch_along(connection, (node,)))
 
 
 def leave(connection: Connection, node: str) -> None:

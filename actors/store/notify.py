@@ -20,7 +20,7 @@ _notify = Prepared(lambda _: query(func.pg_notify(CHANNEL, bindparam("payload"))
 
 def notify(connection: Connection, payload: str) -> None:
     """Have *payload* told to all who listen, when the transaction commits."""
-    _notify.fetch(connection, (payload,))
+    _notify.put_off(connection, (payload,))
 
 
 def may_notify(connection: Connection) -> bool:
@@ -42,8 +42,8 @@ class Ear:
             stack.callback(engine.dispose)
             connection = stack.enter_context(engine.connect())
             stack.callback(connection.invalidate)  # closed at once, whatever state it is in
-            connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(LISTEN)
             driver: Any = connection.connection.driver_connection
+            driver.execute(LISTEN)
             self._driver = driver.pgconn
             self._stack = stack.pop_all()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from operator import itemgetter
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from sqlalchemy import Connection, Dialect, Executable
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
+from . import ahead
 from .bulk import Batch, made_over, too_large
 
 Row = tuple[Any, ...]
@@ -74,10 +76,8 @@ class Prepared:
             return self._run_batch(connection, list(rows))
         sql, reorder = self._for(connection.dialect)
         cursor = cursor_of(connection)
-        try:
+        with translating(connection, sql):
             cursor.executemany(sql, rows if reorder is None else map(reorder, rows))
-        except Exception as error:
-            raise _translated(connection, sql, error) from error
         return int(cursor.rowcount)
 
     def run_each(self, connection: Connection, rows: Sequence[Row]) -> list[bool]:
@@ -128,22 +128,54 @@ class Prepared:
         self, connection: Connection, rows: Sequence[Row], *, returning: bool
     ) -> Iterator[tuple[Sequence[Row], Any]]:
         """Run it on PostgreSQL for all *rows* in one statement, or in some if that is too large; parts and cursors."""
-        batch = self._batches.get(returning)
-        if batch is None:
-            statement = self._build(connection.dialect)
-            batch = self._batches[returning] = made_over(statement, self._names, self._known_by, returning=returning)
+        batch = self._batch(connection, returning=returning)
         parameters = batch.parameters(rows)
         if len(rows) > 1 and too_large(parameters):
             half = len(rows) // 2
             yield from self._at_once(connection, rows[:half], returning=returning)
             yield from self._at_once(connection, rows[half:], returning=returning)
             return
-        cursor = cursor_of(connection)
-        try:
+        with translating(connection, batch.sql):
+            cursor = cursor_of(connection)
             cursor.execute(batch.sql, parameters)
-        except Exception as error:
-            raise _translated(connection, batch.sql, error) from error
         yield rows, cursor
+
+    def _batch(self, connection: Connection, *, returning: bool) -> Batch:
+        batch = self._batches.get(returning)
+        if batch is None:
+            statement = self._build(connection.dialect)
+            batch = self._batches[returning] = made_over(statement, self._names, self._known_by, returning=returning)
+        return batch
+
+    def put_off(self, connection: Connection, row: Row) -> None:
+        """Run it once, on PostgreSQL along with what comes next: nobody needs to know what it came to."""
+        waiting = ahead.of(connection)
+        if waiting is None or not connection.in_transaction():
+            self._execute(connection, row)
+            return
+        sql, reorder = self._for(connection.dialect)
+        waiting.put(sql, row if reorder is None else reorder(row))
+
+    def put_off_many(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """The same for every row."""
+        waiting = ahead.of(connection)
+        if waiting is None or not connection.in_transaction():
+            self.run_many(connection, rows)
+        elif len(rows) == 1:
+            self.put_off(connection, rows[0])
+        elif rows:
+            batch = self._batch(connection, returning=False)
+            waiting.put(batch.sql, batch.parameters(rows))
+
+    def fetch_along(self, connection: Connection, row: Row) -> list[Row]:
+        """Run it once, on PostgreSQL together with what waits there, and return what it returns."""
+        waiting = ahead.of(connection)
+        if waiting is None:
+            return self.fetch(connection, row)
+        self.put_off(connection, row)
+        with translating(connection, self._for(connection.dialect)[0]):
+            found: list[Row] = waiting.send().fetchall()
+        return found
 
     def fetch(self, connection: Connection, row: Row = ()) -> list[Row]:
         """Run it once and return what it returns."""
@@ -154,11 +186,9 @@ class Prepared:
         if connection.dialect.driver not in DRIVERS:
             return self._left_to_sqlalchemy(connection, row)
         sql, reorder = self._for(connection.dialect)
-        cursor = cursor_of(connection)
-        try:
+        with translating(connection, sql):
+            cursor = cursor_of(connection)
             cursor.execute(sql, row if reorder is None else reorder(row))
-        except Exception as error:
-            raise _translated(connection, sql, error) from error
         return cursor
 
     def _left_to_sqlalchemy(self, connection: Connection, row: Row) -> Any:
@@ -166,6 +196,15 @@ class Prepared:
         if name not in self._statements:
             self._statements[name] = self._build(connection.dialect)
         return connection.execute(self._statements[name], dict(zip(self._names, row, strict=True)))
+
+
+@contextmanager
+def translating(connection: Connection, sql: str) -> Iterator[None]:
+    """Raise what the driver raises as SQLAlchemy does."""
+    try:
+        yield
+    except Exception as error:
+        raise _translated(connection, sql, error) from error
 
 
 def _translated(connection: Connection, sql: str, error: Exception) -> BaseException:
@@ -184,7 +223,9 @@ def _translated(connection: Connection, sql: str, error: Exception) -> BaseExcep
 
 
 def cursor_of(connection: Connection) -> Any:
-    """The driver's own cursor; it closes itself when it is forgotten."""
+    """The driver's own cursor, after what waits has gone ahead; it closes itself when it is forgotten."""
+    if (waiting := ahead.of(connection)) is not None:
+        waiting.send()
     driver: Any = connection.connection.dbapi_connection
     return driver.cursor()
 

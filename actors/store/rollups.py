@@ -62,7 +62,7 @@ class Tally:
         rows = [row for row in rows if row[-1]]
         if rows:
             rows.sort()
-            _add.run_many(connection, rows)
+            _add.put_off_many(connection, rows)
 
 
 def by_status(connection: Connection, task_type: str | None = None) -> dict[str, int]:

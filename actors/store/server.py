@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Select, cast, column, func, select, table
+from sqlalchemy import BigInteger, Connection, Select, bindparam, cast, column, func, select, table
+
+from .prepared import Prepared
 
 _locks = table("pg_locks", *(column(name) for name in ("pid", "locktype", "classid", "objid", "objsubid")))
 _sessions = table("pg_stat_activity", column("pid"), column("usename"))
 
 
+_now = Prepared(lambda _: select(func.extract("epoch", func.clock_timestamp())), ())
+_lock = Prepared(lambda _: select(func.pg_try_advisory_lock(bindparam("key", type_=BigInteger))), ("key",))
+
+
 def now(connection: Connection) -> float:
     """The server's clock, epoch seconds."""
-    return float(connection.execute(select(func.extract("epoch", func.clock_timestamp()))).scalar_one())
+    ((seconds,),) = _now.fetch(connection)
+    return float(seconds)
 
 
 def pooled(connection: Connection) -> bool:
@@ -26,7 +33,8 @@ def pooled(connection: Connection) -> bool:
 
 def lock(connection: Connection, key: int) -> bool:
     """Have the session hold the lock *key* until it ends, however it ends; False if another one holds it."""
-    return bool(connection.execute(select(func.pg_try_advisory_lock(key))).scalar_one())
+    ((locked,),) = _lock.fetch(connection, (key,))
+    return bool(locked)
 
 
 def is_free(connection: Connection, key: int) -> bool:

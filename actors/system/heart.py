@@ -69,8 +69,7 @@ class Heart:
     def tick(self, connection: Connection) -> float:
         """Renew; seconds until the next time."""
         now = self._wall()
-        with connection.begin():
-            there = nodes.renew(connection, self._node, now, now + self._lease, self.snapshot)
+        there = nodes.renew(connection, self._node, now, now + self._lease, self.snapshot)
         self.beat_at = now
         self._token.run_sync_soon(self.look, idempotent=True)
         if not there:

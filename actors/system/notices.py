@@ -134,8 +134,7 @@ class Notices:
         if now >= self._probe_at:
             self._probe_at, self._announced = now + PROBE_SECONDS, wants
             self._listener.asked()
-            with connection.begin():
-                notify(connection, News(self._me, wants=wants).text())
+            notify(connection, News(self._me, wants=wants).text())
         return LOOK_SECONDS
 
     # In the event loop

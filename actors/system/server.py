@@ -83,6 +83,5 @@ class Server:
 
     def tick(self, connection: Connection) -> float:
         """The same, by the writer's timer; seconds until the next time."""
-        with connection.begin():
-            self.look(connection)
+        self.look(connection)
         return BEAT_SECONDS

@@ -13,6 +13,8 @@ from ..store import nodes, server
 from ..store.connection import Connection
 
 LOOK_SECONDS: Final = 0.2
+LOOK_ALONE_SECONDS: Final = 0.5
+"""The same while there is no other node; it has to be less than `MOST_BETWEEN`, and is seen after this."""
 SILENT_SECONDS: Final = 2.0
 """For how long a node's heart has to be still before it may count as dead: four beats."""
 MOST_BETWEEN: Final = 0.8
@@ -79,17 +81,20 @@ class Vigil:
 
     def tick(self, connection: Connection) -> float:
         """Look; seconds until the next time."""
-        with connection.begin():
-            driver = connection.connection.driver_connection
-            if driver is not self._on:
-                self._on, self._seen = driver, {}
-            silent = self._silent(nodes.peers(connection, self._node))
-            dead = [found for peer in silent if (found := self._judged(connection, peer)) is not None]
+        driver = connection.connection.driver_connection
+        if driver is not self._on:
+            self._on, self._seen = driver, {}
+        if silent := self._silent(nodes.peers(connection, self._node)):
+            with connection.begin():
+                dead = [found for peer in silent if (found := self._judged(connection, peer)) is not None]
+            self._report(dead)
+        return LOOK_SECONDS if self._seen else LOOK_ALONE_SECONDS
+
+    def _report(self, dead: Sequence[Dead]) -> None:
         for found in dead:
             self._seen[found.node].silence = SILENT_SECONDS - AGAIN_SECONDS
         if dead:
             self._token.run_sync_soon(self._tell, dead)
-        return LOOK_SECONDS
 
     def _silent(self, peers: Sequence[nodes.Peer]) -> list[nodes.Peer]:
         """Those of *peers* whose heart has been still for long enough."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from actors.store import prepared
+from actors.store.ahead import Ahead
 
 Note = Callable[[Any, str, Sequence[Any]], object]
 """Gets the driver's connection, a statement and its parameters, before it is run."""
@@ -17,9 +18,16 @@ Note = Callable[[Any, str, Sequence[Any]], object]
 @contextmanager
 def statements_told(monkeypatch: pytest.MonkeyPatch, note: Note) -> Iterator[None]:
     """In the block, *note* is called for each statement of a `Prepared`."""
-    cursor_of = prepared.cursor_of
+    cursor_of, put = prepared.cursor_of, Ahead.put
+
+    def tell(waiting: Ahead, sql: str, parameters: Sequence[Any]) -> None:
+        waiting.send()  # what comes before it
+        note(waiting._driver, sql, parameters)
+        put(waiting, sql, parameters)
+
     with monkeypatch.context() as patch:
         patch.setattr(prepared, "cursor_of", lambda connection: _Cursor(cursor_of(connection), note))
+        patch.setattr(Ahead, "put", tell)
         yield
 
 

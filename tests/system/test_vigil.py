@@ -10,7 +10,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from actors.store import nodes, schema, server
 from actors.store.engine import make_engine
-from actors.system.vigil import LOOK_SECONDS, Dead, Vigil
+from actors.system.vigil import LOOK_ALONE_SECONDS, LOOK_SECONDS, MOST_BETWEEN, Dead, Vigil
 from tests.system.world import MEMORY
 
 LEASE = 15.0
@@ -109,3 +109,10 @@ async def test_on_a_new_connection_the_watch_begins_anew(scene: Scene) -> None:
 async def test_one_that_is_still_there_after_it_was_told_of_is_told_of_again(scene: Scene) -> None:
     scene.lock_is_free = True
     assert len(await scene.pass_time(4.5, "leases-alone")) == 3
+
+
+async def test_a_node_that_is_alone_looks_less_often_though_often_enough_for_its_silence_to_count(scene: Scene) -> None:
+    with scene.connection.begin():
+        for name in ("other", "leases-alone"):
+            nodes.leave(scene.connection, name)
+    assert scene.vigil.tick(scene.connection) == LOOK_ALONE_SECONDS < MOST_BETWEEN

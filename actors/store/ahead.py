@@ -1,0 +1,74 @@
+"""Statements that go to a PostgreSQL server together with others, as one text.
+
+Whoever has waited for an answer waits for the interpreter's lock too, up to 5 ms beside a busy event loop: more than
+most statements take. So those whose answers nobody needs at once share one round trip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+KEY: Final = "actors-ahead"
+
+
+class Ahead:
+    """What waits on one of the driver's connections until something has to be asked, or is to be committed.
+
+    Args:
+        driver: a connection of psycopg's, which leaves transactions to us.
+    """
+
+    def __init__(self, driver: Any) -> None:
+        from psycopg import ClientCursor
+
+        self._driver = driver
+        self._writer: Any = ClientCursor(driver)
+        self._begun = False
+        self._texts: list[str] = []
+
+    def begin(self, statement: str) -> None:
+        """Begin a transaction with the first statement that is sent."""
+        self._texts = [statement]
+        self._begun = False
+
+    def put(self, sql: str, row: Sequence[Any]) -> None:
+        """Have *sql* sent along with what comes next, at the latest with the commit."""
+        self._texts.append(self._writer.mogrify(sql, row))
+
+    def send(self) -> Any:
+        """Send what waits, and nothing else; the cursor, at the last one's answer."""
+        texts, self._texts = self._texts, []
+        if not texts:
+            return None
+        self._begun = True
+        cursor = self._driver.cursor()
+        cursor.execute(";\n".join(texts), prepare=False)
+        while cursor.nextset():
+            pass
+        return cursor
+
+    def commit(self) -> None:
+        """Commit along with what waits, if anything does; otherwise whoever calls is to do it."""
+        if self._texts and (self._begun or len(self._texts) > 1):
+            self._texts.append("COMMIT")
+            try:
+                self.send()
+            except BaseException:
+                with suppress(Exception):  # of a connection that is gone
+                    self._driver.rollback()
+                raise
+        self.forget()
+
+    def forget(self) -> None:
+        """Send nothing of it."""
+        self._texts = []
+
+
+def of(connection: Connection) -> Ahead | None:
+    """What waits on *connection*; None: nothing ever does there."""
+    found: Ahead | None = connection.info.get(KEY)
+    return found
