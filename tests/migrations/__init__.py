@@ -19,7 +19,7 @@ def know_next_version(patch: pytest.MonkeyPatch, migration: str = "colour") -> N
     """Let this process have the code of a release whose tables are of version `NEXT`.
 
     Args:
-        migration: the folder that has it, "colour", "additions" or "broken".
+        migration: the folder that has it, "colour", "additions", "release" or "broken".
     """
     patch.setattr(schema, "VERSION", NEXT)
     patch.setattr(migrate, "LOCATIONS", (migrate.FOLDER / "versions", HERE / migration))

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.whole.herd import Herd
 from tests.whole.process import Program
-from tests.whole.table import File
+from tests.whole.table import File, OnServer
 
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., Program]]:
-    """Starts programs: `start("flood", …)`. All of them are gone when the test is over."""
+    """Starts programs: `start("flood", …)`, as `Program` does. All of them are gone when the test is over."""
     begun: list[Program] = []
 
-    def start(name: str, *arguments: object) -> Program:
-        begun.append(Program(name, *arguments))
+    def start(name: str, *arguments: object, **how: Any) -> Program:
+        begun.append(Program(name, *arguments, **how))
         return begun[-1]
 
     yield start
@@ -29,3 +31,11 @@ def start() -> Iterator[Callable[..., Program]]:
 def file(tmp_path: Path) -> File:
     """A database file that does not exist yet."""
     return File(tmp_path / "tasks.db")
+
+
+@pytest.fixture
+def herd(start: Callable[..., Program], postgres_url: str, tmp_path: Path) -> Iterator[Herd]:
+    """Nodes to be started on a database that has no tables yet."""
+    server = OnServer(postgres_url)
+    yield Herd(start, server, tmp_path)
+    server.close()

@@ -23,20 +23,21 @@ class Program:
     Args:
         name: of the module.
         arguments: given on its command line.
+        packages: the folder in which it finds `actors`, this tree or an installed wheel.
     """
 
-    def __init__(self, name: str, *arguments: object) -> None:
+    def __init__(self, name: str, *arguments: object, packages: Path = ROOT) -> None:
         self.name = name
         self.lines: list[list[str]] = []
         self._unread = b""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed in end()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", f"tests.whole.programs.{name}", *map(str, arguments)],
+            [sys.executable, "-P", "-m", f"tests.whole.programs.{name}", *map(str, arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             cwd=ROOT,
-            env=untraced(PYTHONPATH=str(ROOT)),
+            env=untraced(PYTHONPATH=f"{packages}{os.pathsep}{ROOT}"),
             start_new_session=True,
         )
 

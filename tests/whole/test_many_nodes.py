@@ -7,119 +7,22 @@ import random
 import signal
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections import Counter
 
-import attrs
 import pytest
 
 from tests.postgres import PostgresServer
-from tests.whole.process import Program, poll
-from tests.whole.table import OnServer, result
+from tests.whole.herd import BACK_WITHIN, Herd, end_in_order, times_to_be_back
+from tests.whole.process import poll
 
 SECONDS = float(os.environ.get("ACTORS_NODES_SECONDS", "10"))
 """For how long nodes are killed again and again."""
 SEED = int(os.environ.get("ACTORS_KILL_SEED", "20240607"))
-BACK_WITHIN = 3.0
-"""Seconds from a kill within which another node runs what the dead one ran."""
 RESTARTS = 5
+NODES, TASKS = 4, 20_000
 FEWEST_KILLS = 3
 """However slow the machine is."""
 SESSIONS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'actors'"
-
-
-@attrs.frozen
-class Ran:
-    """A start of a handler."""
-
-    attempt: int
-    at: float
-    process: int
-
-
-@attrs.define
-class Herd:
-    """Nodes, the database that they share, and what they note."""
-
-    start: Callable[..., Program]
-    server: OnServer
-    folder: Path
-    names: dict[int, str] = attrs.field(factory=dict)
-
-    def begin(self, lease: float = 15.0, submitters: int = 0, skew: float = 0.0) -> Program:
-        """Start a node, without waiting until it is ready."""
-        return self.start("member", self.server.url, self.folder, lease, submitters, skew)
-
-    def ready(self, program: Program) -> Program:
-        if program.pid not in self.names:
-            (self.names[program.pid],) = program.line("ready")
-        return program
-
-    def node(self, lease: float = 15.0, submitters: int = 0, skew: float = 0.0) -> Program:
-        return self.ready(self.begin(lease, submitters, skew))
-
-    def running_on(self, program: Program) -> dict[str, int]:
-        """The tasks that the database says *program* runs, with their attempts."""
-        found = self.server.tasks(f"status = 'running' AND node = '{self.names[program.pid]}'")
-        return {task_id: row["attempt"] for task_id, row in found.items()}
-
-    def acknowledged(self) -> list[str]:
-        return (self.folder / "acknowledged").read_text().split()
-
-    def executed(self) -> dict[str, list[Ran]]:
-        found: dict[str, list[Ran]] = {}
-        for line in (self.folder / "executed").read_text().splitlines():
-            task_id, attempt, at, process = line.split()
-            found.setdefault(task_id, []).append(Ran(int(attempt), float(at), int(process)))
-        return found
-
-    def work_off(self, within: float = 30.0) -> None:
-        """Wait until all is done, by a node that submits nothing."""
-        last = self.node()
-        unfinished = "SELECT count(*) AS n FROM actors_task WHERE status IN ('pending', 'running', 'retrying')"
-        poll(lambda: self.server.rows(unfinished)[0]["n"] == 0, within=within, every=0.05)
-        last.tell("end")
-        last.line("ended")
-        assert last.wait() == 0
-
-    def assert_all_done_once(self) -> dict[str, dict[str, Any]]:
-        """Nothing that was acknowledged is lost, and one attempt alone is the outcome; the rows."""
-        tasks, written, executed = self.server.tasks(), self.server.attempts(), self.executed()
-        acknowledged = self.acknowledged()
-        assert len(set(acknowledged)) == len(acknowledged)
-        assert set(acknowledged) <= set(tasks)
-        for task_id, row in tasks.items():
-            attempts = [ran.attempt for ran in executed[task_id]]
-            assert len(set(attempts)) == len(attempts), f"an attempt of {task_id} ran twice"
-            assert row["status"] == "completed", row
-            assert result(row) == row["attempt"] == max(attempts)
-            earlier = written.get(row["seq"], [])
-            assert [attempt["number"] for attempt in earlier] == list(range(1, row["attempt"]))
-            assert {attempt["outcome"] for attempt in earlier} <= {"crashed", "lost", "returned"}
-        self.server.assert_exact(completed=len(tasks))
-        (counted,) = self.server.rows("SELECT sum(value) AS n FROM actors_counter WHERE name = 'completed'")
-        assert counted["n"] == len(tasks)
-        return tasks
-
-
-@pytest.fixture
-def herd(start: Callable[..., Program], postgres_url: str, tmp_path: Path) -> Iterator[Herd]:
-    server = OnServer(postgres_url)
-    yield Herd(start, server, tmp_path)
-    server.close()
-
-
-def times_to_be_back(herd: Herd, kills: list[tuple[float, dict[str, int]]]) -> list[float]:
-    """For each task that a kill left RUNNING: seconds until its handler ran again, or was about to on a node that was
-    killed in its turn."""
-    begun = {(task_id, ran.attempt): ran.at for task_id, runs in herd.executed().items() for ran in runs}
-    for at, left in kills:
-        for pair in left.items():
-            begun.setdefault(pair, at)
-    return [
-        begun.get((task_id, attempt + 1), float("inf")) - at for at, left in kills for task_id, attempt in left.items()
-    ]
 
 
 @pytest.mark.timeout(120 + 2 * SECONDS)
@@ -176,13 +79,6 @@ def test_a_node_that_sleeps_past_its_lease_wakes_as_a_zombie_and_is_refused(herd
     assert outcomes == ["lost"] * 20
 
 
-def end_in_order(*nodes: Program) -> None:
-    for node in nodes:
-        node.tell("end")
-    for node in nodes:
-        assert node.wait() == 0, node.story()
-
-
 def assert_all_ran_once(herd: Herd) -> None:
     """Nobody was taken for dead, and nothing that ran was started again."""
     tasks = herd.assert_all_done_once()
@@ -198,12 +94,10 @@ def test_nodes_go_on_after_each_restart_of_the_server_and_no_live_task_runs_twic
         pytest.skip("somebody else's server is not ours to restart")
     nodes = [herd.node(submitters=3) for _ in range(3)]
     for _ in range(RESTARTS):
-        done = len(herd.acknowledged())
-        poll(lambda: len(herd.acknowledged()) > done + 30)  # noqa: B023  # it is over before the next round
+        herd.goes_on()
         poll(lambda: all(map(herd.running_on, nodes)))
         postgres_server.restart()
-    done = len(herd.acknowledged())
-    poll(lambda: len(herd.acknowledged()) > done + 30)
+    herd.goes_on()
     end_in_order(*nodes)
     herd.work_off()
     assert_all_ran_once(herd)
@@ -220,8 +114,7 @@ def test_sessions_that_are_cut_off_and_clocks_ten_minutes_wrong_do_no_harm(herd:
         herd.server.rows(f"SELECT pg_terminate_backend({chance.choice(sessions)})")
         cut += 1
         time.sleep(chance.uniform(0.05, 0.4))  # the moment is a time, not an event
-    done = len(herd.acknowledged())
-    poll(lambda: len(herd.acknowledged()) > done + 30)
+    herd.goes_on()
     (now,) = herd.server.rows("SELECT extract(epoch FROM clock_timestamp())::float AS n")
     for row in herd.server.rows("SELECT heartbeat_at, lease_until FROM actors_node"):
         assert row["heartbeat_at"] == pytest.approx(now["n"], abs=5)
@@ -230,3 +123,18 @@ def test_sessions_that_are_cut_off_and_clocks_ten_minutes_wrong_do_no_harm(herd:
     print(f"\n{cut} sessions cut off, {len(herd.acknowledged())} tasks")
     assert cut > 3
     assert_all_ran_once(herd)
+
+
+def test_four_nodes_drain_a_queue_that_all_of_them_fill_and_each_has_a_part_in_it(herd: Herd) -> None:
+    nodes = [herd.node() for _ in range(NODES)]
+    for node in nodes:
+        node.tell(f"quick {TASKS // NODES}")
+    for node in nodes:
+        node.line("submitted")
+    herd.drained(within=60.0)
+    end_in_order(*nodes)
+    assert len(herd.acknowledged()) == TASKS
+    assert_all_ran_once(herd)
+    shares = Counter(ran.process for runs in herd.executed().values() for ran in runs)
+    print(f"\n{TASKS} tasks, of which the nodes ran {sorted(shares.values())}")
+    assert set(shares) == {node.pid for node in nodes}

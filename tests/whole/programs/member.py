@@ -1,8 +1,8 @@
 """A working node among others, which submits and runs until it is killed, or does what it is told by lines.
 
 Arguments: the database's URL, a folder for notes, the lease in seconds, the number of submitters, and by how many
-seconds the machine's clock is wrong. Notes: `acknowledged` has a line for each task that a submit returned, `executed`
-one for each start of a handler: its task, its attempt, the moment and the process.
+seconds the machine's clock is wrong. Notes: `acknowledged` has a line for each task that a submit returned, with the
+process, `executed` one for each start of a handler: its task, its attempt, the moment and the process.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import trio
 
@@ -17,7 +19,8 @@ url, folder, lease, submitters, skew = sys.argv[1:6]
 right = time.time
 time.time = lambda: right() + float(skew)
 
-from actors import Settings, TaskContext, TaskEvent, TaskEventType, TaskSystem, errors  # noqa: E402  # with the wrong clock
+import actors  # noqa: E402  # with the wrong clock
+from actors import Settings, TaskContext, TaskEvent, TaskEventType, TaskRequest, TaskSystem, Ticket, errors  # noqa: E402
 from tests.whole.programs.telling import listen, note, say  # noqa: E402
 
 settings = Settings(max_io_workers=4, max_coroutines=60, max_retries=0, lease_seconds=float(lease), grace_seconds=1)
@@ -38,6 +41,15 @@ async def quick(context: TaskContext) -> int:
 async def slow(context: TaskContext, seconds: float) -> int:
     executed(context)
     await trio.sleep(seconds)
+    return context.attempt
+
+
+@app.task(timeout=None)
+async def patient(context: TaskContext) -> int:
+    """Ends when it runs for the second time."""
+    executed(context)
+    if context.attempt == 1:
+        await trio.sleep_forever()
     return context.attempt
 
 
@@ -68,21 +80,32 @@ async def submit_without_pause(number: int) -> None:
         except errors.StorageUnavailable as error:
             say("unavailable", error)
             continue
-        for ticket in tickets:
-            note(f"{folder}/acknowledged", ticket.task_id)
+        acknowledged(tickets)
         for ticket in tickets:
             await ticket.wait()
 
 
+def acknowledged(tickets: Sequence[Ticket[Any]]) -> None:
+    for ticket in tickets:
+        note(f"{folder}/acknowledged", ticket.task_id, os.getpid())
+
+
+async def submit(count: str, request: TaskRequest) -> None:
+    """The same task *count* times."""
+    acknowledged(await app.submit_many([request] * int(count)))
+    say("submitted", count)
+
+
 async def obey(order: str, *values: str) -> None:
-    if order == "slow":
-        count, seconds = int(values[0]), float(values[1])
-        tickets = await app.submit_many([slow.request(seconds=seconds) for _ in range(count)])
-        for ticket in tickets:
-            note(f"{folder}/acknowledged", ticket.task_id)
-        say("submitted", count)
-    elif order == "count":
-        say("running", app.metrics().running_tasks)
+    match order, *values:
+        case ["quick", count]:
+            await submit(count, quick.request())
+        case ["slow", count, seconds]:
+            await submit(count, slow.request(seconds=float(seconds)))
+        case ["patient", count]:
+            await submit(count, patient.request())
+        case ["code"]:
+            say("code", actors.__version__, actors.__file__)
 
 
 async def main() -> None:
