@@ -24,7 +24,7 @@ from actors.store.settle import Settled
 from tests.store.world import AGING, NOW, TYPES, World, room
 
 NODES = 4
-TASKS = int(os.environ.get("ACTORS_SIDE_BY_SIDE_TASKS", "2000"))
+TASKS = int(os.environ.get("ACTORS_SIDE_BY_SIDE_TASKS", "20000"))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A next version of the tests' own that adds what most releases would; `tests/whole/releases.py` has code that knows it."""
+"""A next version of the tests' own with what most releases would add; `tests/whole/releases.py` has the code for it."""
 
 from __future__ import annotations
 
