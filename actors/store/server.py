@@ -25,7 +25,7 @@ def now(connection: Connection) -> float:
 def pooled(connection: Connection) -> bool:
     """Whether this session may be another one in the next transaction, so that locks of sessions mean nothing.
 
-    That was found out when it was connected: `engine.greet_server`.
+    That was found out when it was connected: `postgresql.greet_server`.
     """
     driver: Any = connection.connection.driver_connection
     return driver.prepare_threshold is None
