@@ -21,7 +21,8 @@ def migrate(database: str | None, check: bool, sql: bool, since: int | None) -> 
 
     Tables are made if there are none. All of it is done, or nothing. An SQLite file is copied first, and no node may
     work on it meanwhile; a node that starts on an older file does all this by itself. On PostgreSQL run this before
-    the nodes of a new release: those of the old one may go on.
+    the nodes of a new release: those of the old one may go on. It waits ten seconds for transactions that hold the
+    tables, such as that of a pg_dump, and then gives up; the SQL that --sql prints does the same.
 
     \b
     Examples:

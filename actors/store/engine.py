@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import URL, Connection, Dialect, Engine, Table, create_engine, event, func, make_url, select, text
@@ -135,8 +135,13 @@ def listen_sqlite(engine: Engine, *, read_only: bool) -> None:
 
 def take_turns(connection: Connection, what: int) -> None:
     """Let no other transaction that asks for *what*, a number, run beside this one."""
-    if connection.dialect.name == "postgresql":  # SQLite's writers take turns as it is
-        connection.execute(select(func.pg_advisory_xact_lock(what)))
+    for statement in taking_turns(connection.dialect.name, what):
+        connection.execute(text(statement))
+
+
+def taking_turns(dialect: str, what: int) -> Sequence[str]:
+    """The statements of `take_turns`. SQLite's writers take turns as it is."""
+    return (f"SELECT pg_advisory_xact_lock({what})",) if dialect == "postgresql" else ()
 
 
 def turn_is_free(connection: Connection, what: int) -> bool:
@@ -157,19 +162,16 @@ def lock_in_order(connection: Connection, table: Table, keys: Iterable[int]) -> 
         connection.execute(found.with_for_update(key_share=True)).all()
 
 
-def lock_tables(connection: Connection, tables: Iterable[str]) -> None:
-    """Have *tables* for this transaction alone, one after the other."""
-    if connection.dialect.name == "postgresql":  # who writes to an SQLite file has all of it
-        connection.execute(text(f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE"))
+def having_alone(dialect: str, tables: Sequence[str], seconds: float) -> Sequence[str]:
+    """The statements by which a transaction has *tables* for itself, one after the other, or fails after *seconds*.
 
-
-def bound_lock_waits(connection: Connection, seconds: float) -> None:
-    """Let statements of this transaction wait for a lock no longer than this.
-
-    Who waits for a table's lock holds up all who come after. On SQLite there is nothing to wait for once it has begun.
+    Who waits for a table's lock holds up all who come after; so none of its statements waits longer than this. On
+    SQLite there is nothing to wait for once it has begun: who writes to a file has all of it.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(select(func.set_config("lock_timeout", f"{seconds * 1000:.0f}ms", True)))
+    if dialect != "postgresql":
+        return ()
+    locks = [f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE"] if tables else []
+    return [f"SET LOCAL lock_timeout = '{seconds * 1000:.0f}ms'", *locks]
 
 
 def insert_or_ignore(table: Table, dialect: Dialect) -> Any:

@@ -17,11 +17,12 @@ _SQLITE_PASSING: Final = {
 }
 
 _READ_ONLY: Final = "25006"
+_LOCKED: Final = "55P03"
 _POSTGRES_PASSING: Final = {
     _READ_ONLY: "the server takes no writes",
     "40001": "transactions were in each other's way",
     "40P01": "transactions were in each other's way",
-    "55P03": "another transaction holds a lock on the tables",
+    _LOCKED: "another transaction holds a lock on the tables",
     "53100": "the disk is full",
     "53200": "the server is out of memory",
     "53300": "the server has too many connections",
@@ -48,6 +49,11 @@ def passing(error: BaseException) -> str | None:
         return "the connection was lost"
     # What comes from a server has a state; without one there was no answer, as while it restarts.
     return "the server cannot be reached" if state is None and isinstance(error, OperationalError) else None
+
+
+def of_a_lock(error: BaseException) -> bool:
+    """Whether a lock was not to be had for as long as a transaction may wait for it."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == _LOCKED
 
 
 def of_the_session(error: BaseException) -> bool:

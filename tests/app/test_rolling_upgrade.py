@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 from actors import Settings, TaskContext, TaskRequest, TaskStatus, TaskSystem, schema
 from actors.store import migrate
 from actors.store.engine import make_engine
-from tests.migrations import NEXT, know_next_version
+from tests.migrations import CURRENT, NEXT, know_next_version, run_script
 from tests.waiting import until
 
 WORDS_BEFORE, WORDS_AFTER = 10, 10
@@ -86,21 +86,29 @@ class Service:
         await until(lambda: len(self.words) >= wanted)
 
 
-def upgrade_beneath(url: str, patch: pytest.MonkeyPatch) -> int | None:
-    """What `actors migrate` of the next release does; on a file it refuses while a node works, and this does not."""
+def upgrade_beneath(url: str, patch: pytest.MonkeyPatch, by_hand: bool) -> int | None:
+    """What `actors migrate` of the next release does; on a file it refuses while a node works, and this does not.
+
+    Args:
+        by_hand: run what `actors migrate --sql` prints, as an administrator does.
+    """
     with patch.context() as future:
         know_next_version(future, "additions")
-        if url.startswith("postgresql"):
+        if url.startswith("postgresql") and not by_hand:
             return schema.upgrade(url).after
         engine = make_engine(url)
-        with engine.begin() as connection:
-            migrate.upgrade(connection)
+        if by_hand:
+            run_script(engine, schema.sql(url, since=CURRENT))
+        else:
+            with engine.begin() as connection:
+                migrate.upgrade(connection)
         engine.dispose()
-        return NEXT
+        return schema.check(url).found
 
 
+@pytest.mark.parametrize("by_hand", [False, True], ids=["by the command", "by the printed SQL"])
 async def test_nodes_go_on_while_columns_indexes_and_a_table_are_added(
-    url: str, monkeypatch: pytest.MonkeyPatch
+    url: str, monkeypatch: pytest.MonkeyPatch, by_hand: bool
 ) -> None:
     service = Service(url)
     first, last = service.nodes[0], service.nodes[-1]
@@ -112,7 +120,7 @@ async def test_nodes_go_on_while_columns_indexes_and_a_table_are_added(
             )
             running = await first.submit(TaskRequest("endless"))
             await service.heard(WORDS_BEFORE)
-            assert await trio.to_thread.run_sync(upgrade_beneath, url, monkeypatch) == NEXT
+            assert await trio.to_thread.run_sync(upgrade_beneath, url, monkeypatch, by_hand) == NEXT
             await service.heard(WORDS_AFTER)
             assert await (await last.submit(TaskRequest("flaky"))).result() == 2
             child = await (await last.submit(TaskRequest("parent"))).result()

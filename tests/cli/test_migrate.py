@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from actors.cli import main
+from tests.app.crew import connected
 from tests.migrations import CURRENT, NEXT, know_next_version
 
 
@@ -102,3 +103,20 @@ def test_what_cannot_be_done_is_one_line(terminal: Terminal, path: Path) -> None
         assert (code, out) == (1, "")
         assert err.count("\n") == 1
         assert "file is not a database" in err
+
+
+def test_a_long_transaction_of_somebody_else_is_not_waited_for_for_ever(
+    postgres_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = Terminal(postgres_url, capsys)
+    terminal.run()
+    know_next_version(monkeypatch)
+    monkeypatch.setattr("actors.store.migrate.LOCK_SECONDS", 0.2)
+    with connected(postgres_url) as reporter, reporter.transaction():
+        reporter.execute("SELECT count(*) FROM actors_task")
+        code, out, err = terminal.run()
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert f"were not brought to version {NEXT}, and are as they were" in err
+        assert "as a pg_dump or a long report does" in err
+        assert "run this again when it has ended" in err
+    assert terminal.run()[0] == 0

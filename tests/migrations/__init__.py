@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, Engine, inspect, text
 
 from actors.store import migrate, schema
 
@@ -23,6 +24,18 @@ def know_next_version(patch: pytest.MonkeyPatch, migration: str = "colour") -> N
     """
     patch.setattr(schema, "VERSION", NEXT)
     patch.setattr(migrate, "LOCATIONS", (migrate.FOLDER / "versions", HERE / migration))
+
+
+def run_script(engine: Engine, script: str) -> None:
+    """Run statements as a DBA's tool does: by the driver, which begins and ends nothing of its own."""
+    if engine.dialect.name == "sqlite":
+        driver: Any = engine.raw_connection()
+        driver.executescript(script)
+        driver.close()
+    else:
+        url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(script.encode())
 
 
 def anatomy(connection: Connection) -> dict[str, Any]:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import attrs
+import psycopg
 import pytest
 from sqlalchemy import Connection, Engine, inspect, text
-from sqlalchemy.exc import OperationalError
 
-from actors.core.errors import SchemaMismatch
+from actors.core.errors import SchemaMismatch, StorageUnavailable
 from actors.core.lifecycle import Transition
 from actors.core.retention import ResultNote
 from actors.core.task import TaskStatus
 from actors.store import migrate, nodes, schema
 from actors.store.cleanup import remove_results
 from actors.store.engine import make_engine
-from tests.migrations import CURRENT, HERE, NEXT, anatomy, know_next_version
+from tests.migrations import CURRENT, HERE, NEXT, anatomy, know_next_version, run_script
+from tests.store.test_migrate_beside import wait_until_somebody_waits
 from tests.store.world import World
 
 Fresh = Callable[[str], Engine]
@@ -76,17 +78,6 @@ def rows(connection: Connection) -> list[Any]:
 
 def colours(connection: Connection) -> list[str | None]:
     return list(connection.execute(text("SELECT colour FROM actors_task ORDER BY seq")).scalars())
-
-
-def run_script(engine: Engine, script: str) -> None:
-    """Run statements as a DBA's tool does: by the driver, which begins and ends nothing of its own."""
-    driver: Any = engine.raw_connection()
-    if engine.dialect.name == "sqlite":
-        driver.executescript(script)
-    else:
-        driver.driver_connection.autocommit = True
-        driver.driver_connection.execute(script)
-    driver.close()
 
 
 def test_the_migrations_make_exactly_the_tables_of_the_schema(fresh: Fresh) -> None:
@@ -190,12 +181,44 @@ def test_a_migration_does_not_stand_in_the_way_of_others_for_long(
     know_next_version(monkeypatch)
     monkeypatch.setattr(migrate, "LOCK_SECONDS", 0.05)
     with postgres_engine.begin() as other:
-        World(other).submitted("mail")
-        with pytest.raises(OperationalError, match="lock timeout"), postgres_engine.begin() as connection:
+        other.execute(text("LOCK TABLE actors_task IN ACCESS SHARE MODE"))  # what a pg_dump does
+        with pytest.raises(StorageUnavailable, match="as a pg_dump or") as told, postgres_engine.begin() as connection:
             migrate.upgrade(connection)
+        assert "has held one of them for 0.05 s" in str(told.value)
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            run_script(postgres_engine, migrate.sql("postgresql", since=CURRENT))
     with postgres_engine.begin() as connection:
         assert schema.found(connection) == CURRENT
+        assert "colour" not in anatomy(connection)["actors_task"]["columns"]
         assert connection.execute(text("SHOW lock_timeout")).scalar() == "0"
+
+
+def test_a_printed_migration_has_its_turn_and_the_tables_before_it_changes_anything() -> None:
+    step = [line for line in migrate.sql("postgresql", since=1).splitlines() if line]
+    assert step[:4] == [
+        "BEGIN;",
+        f"SELECT pg_advisory_xact_lock({schema.TURN});",
+        "SET LOCAL lock_timeout = '10000ms';",
+        f"LOCK TABLE {', '.join(migrate.TABLES)} IN ACCESS EXCLUSIVE MODE;",
+    ]
+    assert step[-1] == "COMMIT;"
+    assert "LOCK TABLE" not in migrate.sql("postgresql")  # there are none yet
+    assert "lock" not in migrate.sql("sqlite", since=1).replace("lock_key", "")
+
+
+def test_a_migration_by_hand_waits_for_one_that_is_under_way_and_then_changes_nothing(
+    postgres_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    know_next_version(monkeypatch)
+    script = migrate.sql("postgresql", since=CURRENT)
+    with ThreadPoolExecutor(1) as threads:
+        with postgres_engine.begin() as connection, postgres_engine.begin() as looking:
+            schema.create(connection, lambda connection, _: migrate.upgrade(connection))
+            by_hand = threads.submit(run_script, postgres_engine, script)
+            wait_until_somebody_waits(looking, "advisory")
+        with pytest.raises(psycopg.errors.DuplicateColumn):
+            by_hand.result(30)
+    assert "colour" in look(postgres_engine)["actors_task"]["columns"]
 
 
 def test_the_folder_of_the_migrations_may_have_any_name(

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 
 from actors.store import migrate, nodes, schema
-from tests.migrations import NEXT, know_next_version
+from tests.migrations import CURRENT, NEXT, know_next_version, run_script
 from tests.store.world import World
 
 
@@ -21,23 +21,27 @@ def begin_as_a_node(connection: Connection) -> World:
     return world
 
 
-def wait_until_somebody_waits(connection: Connection, within: float = 30.0) -> None:
+def wait_until_somebody_waits(connection: Connection, kind: str = "relation", within: float = 30.0) -> None:
     give_up_at = time.monotonic() + within
-    waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'relation' AND NOT granted")
-    while not connection.execute(waiting).scalar_one():
-        assert time.monotonic() < give_up_at, "nobody waits for a table"
+    waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = :kind AND NOT granted")
+    while not connection.execute(waiting, {"kind": kind}).scalar_one():
+        assert time.monotonic() < give_up_at, f"nobody waits for a lock of the kind {kind!r}"
 
 
+@pytest.mark.parametrize("by_hand", [False, True])
 def test_a_migration_of_many_tables_waits_for_nodes_that_need_all_of_them(
-    postgres_engine: Engine, monkeypatch: pytest.MonkeyPatch
+    postgres_engine: Engine, monkeypatch: pytest.MonkeyPatch, by_hand: bool
 ) -> None:
     with postgres_engine.begin() as connection:
         World(connection).submitted("mail")
     know_next_version(monkeypatch, "additions")  # it comes to the counters first
 
     def upgrade() -> int | None:
+        if by_hand:
+            run_script(postgres_engine, migrate.sql("postgresql", since=CURRENT))
         with postgres_engine.begin() as connection:
-            migrate.upgrade(connection)
+            if not by_hand:
+                migrate.upgrade(connection)
             return schema.found(connection)
 
     with ThreadPoolExecutor(1) as threads:

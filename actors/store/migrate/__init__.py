@@ -14,12 +14,12 @@ from typing import Any, Final
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, inspect, text
 
-from ...core.errors import SchemaMismatch
+from ...core.errors import SchemaMismatch, StorageUnavailable
 from .. import schema
-from ..engine import bound_lock_waits, lock_tables
-from ..faults import passing
+from ..engine import having_alone, taking_turns
+from ..faults import of_a_lock, passing
 
 FOLDER: Final = Path(__file__).parent
 LOCATIONS: Sequence[Path] = (FOLDER / "versions",)
@@ -44,13 +44,21 @@ def upgrade(connection: Connection) -> None:
     Only one at a time may come here for one database; `schema.create` sees to that.
 
     Raises:
-        SchemaMismatch: a migration cannot be done on what is stored. Faults that may pass are raised as they are.
+        SchemaMismatch: a migration cannot be done on what is stored.
+        StorageUnavailable: another transaction has held a table for too long. Other faults that may pass are raised as
+            they are.
     """
     try:
         _stop_all(connection)
         with _alone:
             command.upgrade(_config(connection=connection), schema.revision(schema.VERSION))
     except Exception as error:
+        if of_a_lock(error):
+            raise StorageUnavailable(
+                f"the tables were not brought to version {schema.VERSION}, and are as they were: another transaction"
+                f" has held one of them for {LOCK_SECONDS:g} s, as a pg_dump or a long report does (pg_stat_activity"
+                " shows it); run this again when it has ended"
+            ) from error
         if passing(error):
             raise
         raise SchemaMismatch(
@@ -61,23 +69,27 @@ def upgrade(connection: Connection) -> None:
 
 def _stop_all(connection: Connection) -> None:
     """Have all nodes wait, those that look after the others too: a node that waits for a table has no heartbeat."""
-    bound_lock_waits(connection, LOCK_SECONDS)
     there = set(inspect(connection).get_table_names())
-    if there.issuperset(TABLES):
-        lock_tables(connection, TABLES)
+    tables = TABLES if there.issuperset(TABLES) else ()
+    for statement in having_alone(connection.dialect.name, tables, LOCK_SECONDS):
+        connection.execute(text(statement))
 
 
 def sql(dialect: str, since: int = 0) -> str:
     """The statements that lead from version *since* (0: an empty database) to this code's, as one transaction.
 
+    It has the tables for itself, as `upgrade` has them, or is rolled back.
+
     Args:
         dialect: "sqlite" or "postgresql".
     """
-    text = StringIO()
+    printed = StringIO()
+    tables = TABLES if since else ()
+    first = [*taking_turns(dialect, schema.TURN), *having_alone(dialect, tables, LOCK_SECONDS)]
     with _alone:
         span = f"{schema.revision(since) if since else 'base'}:{schema.revision(schema.VERSION)}"
-        command.upgrade(_config(text, dialect=dialect), span, sql=True)
-    return text.getvalue()
+        command.upgrade(_config(printed, dialect=dialect, first=first), span, sql=True)
+    return printed.getvalue()
 
 
 def _config(output: StringIO | None = None, **attributes: Any) -> Config:

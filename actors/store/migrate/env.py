@@ -18,4 +18,6 @@ else:
     context.configure(connection=context.config.attributes["connection"], version_table=schema.version.name)
 
 with context.begin_transaction():
+    for statement in context.config.attributes.get("first", ()):  # a script's; online the caller has seen to it
+        context.execute(statement)
     context.run_migrations()
