@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import sqlalchemy
-from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.engine import URL, Connection, Engine, make_url
 
 DRIVER = "postgresql+psycopg"
 ENVIRONMENT = "ACTORS_TEST_POSTGRES_URL"
@@ -50,6 +50,51 @@ class PostgresServer:
     def _maintenance_engine(self) -> Engine:
         """Keeps no connection open, so that a test may restart the server."""
         return sqlalchemy.create_engine(self._url, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool)
+
+
+class Clerk:
+    """A role that may use a database and is no superuser, so that limits hold for it.
+
+    Attributes:
+        url: of the database, as this role.
+    """
+
+    def __init__(self, name: str, url: str, administrator: Connection) -> None:
+        self.url = url
+        self._name = name
+        self._administrator = administrator
+
+    def limit(self, connections: int) -> None:
+        """How many it may have from now on; -1: any number. Those that it has are left to it."""
+        self.order(f"ALTER ROLE {self._name} CONNECTION LIMIT {connections}")
+
+    def cut_off(self, which: str = "true") -> int:
+        """End its sessions, those of which *which* is true in `pg_stat_activity`; how many there were."""
+        sql = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{self._name}' AND {which}"
+        return len(self._administrator.exec_driver_sql(sql).all())
+
+    def order(self, sql: str) -> None:
+        """Do what an administrator does."""
+        self._administrator.exec_driver_sql(sql)
+
+
+@contextmanager
+def clerk(url: str) -> Iterator[Clerk]:
+    """A new role on the server of *url*, for its database; gone on leaving, and what it has made is the owner's."""
+    name, engine = f"clerk_{uuid.uuid4().hex}", sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
+    parsed = make_url(url).set(username=name, password="right")
+    with engine.connect() as administrator:
+        new = Clerk(name, parsed.render_as_string(hide_password=False), administrator)
+        new.order(f"CREATE ROLE {name} LOGIN PASSWORD 'right'")
+        for what in ("SCHEMA public", "ALL TABLES IN SCHEMA public", "ALL SEQUENCES IN SCHEMA public"):
+            new.order(f"GRANT ALL ON {what} TO {name}")
+        try:
+            yield new
+        finally:
+            new.cut_off()
+            for sql in (f"REASSIGN OWNED BY {name} TO CURRENT_USER", f"DROP OWNED BY {name}", f"DROP ROLE {name}"):
+                new.order(sql)
+    engine.dispose()
 
 
 @contextmanager

@@ -31,9 +31,11 @@ def nodes(database: str | None, as_json: bool) -> None:
     """List the nodes on a database.
 
     A node is a process that works on tasks; those that only submit or look are not listed, nor are those that have
-    stopped in order. Its state is live, short of memory (it starts nothing new), silent (no heartbeat for six seconds)
-    or dead (its lease is over: 15 s, or TASK_LEASE_SECONDS). One that was killed stays until another node takes its
-    tasks over: on PostgreSQL within seconds, on a file when one starts. Of each lane it says how many slots are taken.
+    stopped in order. Its state is live, polling (on PostgreSQL: it does not hear what other processes tell, and looks
+    at the database twice a second instead), short of memory (it starts nothing new), silent (no heartbeat for six
+    seconds) or dead (its lease is over: 15 s, or TASK_LEASE_SECONDS). One that was killed stays until another node
+    takes its tasks over: on PostgreSQL within seconds, on a file when one starts. Of each lane it says how many slots
+    are taken.
 
     \b
     Examples:
@@ -92,7 +94,14 @@ def _state(node: NodeInfo, now: datetime) -> str:
         return "dead"
     if (now - node.heartbeat_at).total_seconds() > SILENT:
         return "silent"
-    return "short of memory" if node.snapshot.get("claims_paused") else "live"
+    if node.snapshot.get("claims_paused"):
+        return "short of memory"
+    return "polling" if _polls(node.snapshot) else "live"
+
+
+def _polls(said: Mapping[str, Any]) -> bool:
+    """Whether the node should hear what other processes tell, and does not."""
+    return said.get("notifications") is False
 
 
 def _lanes(node: NodeInfo) -> str:
@@ -111,6 +120,8 @@ def _tree(node: NodeInfo, now: datetime) -> Iterator[str]:
         yield plain(
             f"  short of memory: claims nothing new (TASK_MEMORY_LIMIT_MB is {said.get('memory_limit_mb', '?')})"
         )
+    if _polls(said):
+        yield "  polling: does not hear what other processes tell, and looks at the database twice a second"
     mailboxes = {name: part(mailbox) for name, mailbox in part(said.get("mailboxes")).items()}
     head = ("  actor", "state", "waiting", "peak", "handled", "restarts", "last error")
     rows = [[f"  {name}", *map(str, _actor(mailbox))] for name, mailbox in mailboxes.items()]

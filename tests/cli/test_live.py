@@ -148,12 +148,14 @@ def test_nodes_that_are_not_well_are_told_apart(submit: Callable[..., str]) -> N
         ["silent", now - 80, now - 10, now + 60, 1, None],
         ["short", now - 70, now, now + 60, 1, '{"claims_paused": true, "lanes": {"\\u001b[31m": 3}}'],
         ["strange", now - 60, now, now + 60, 1, '{"lanes": [3]}'],
+        ["deaf", now - 50, now, now + 60, 1, '{"notifications": false}'],
+        ["heard", now - 40, now, now + 60, 1, '{"notifications": true}'],
     ]
     with closing(sqlite3.connect("actors.db")) as connection, connection:
         connection.executemany("INSERT INTO actors_node VALUES (?, ?, ?, ?, ?, ?, NULL)", rows)
     head, *lines = actors("nodes").fine.out.splitlines()
     place = slice(head.index("state"), head.index("started"))
-    assert [line[place].strip() for line in lines] == ["dead", "silent", "short of memory", "live"]
+    assert [line[place].strip() for line in lines] == ["dead", "silent", "short of memory", "live", "polling", "live"]
     assert "\x1b" not in "".join(lines)
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
+from actors.store.notify import LISTEN
 from tests.cli.test_work import status, wait_for
 from tests.cli.world import SERVICE, Ended, Node, actors
-from tests.postgres import PostgresServer
+from tests.postgres import PostgresServer, clerk
 from tests.whole.process import poll
 
 SECRET = "s3cret"
@@ -62,7 +63,8 @@ def test_nodes_are_listed_with_their_health_lanes_and_running_tasks(submit: Call
     told = until("coroutine 1/1000", "nodes").out
     head, *rows = told.splitlines()
     assert head.split() == ["node", "state", "started", "heartbeat", "running", "version", "lanes"]
-    assert len(rows) == live() == 2
+    assert len(rows) == 2
+    poll(lambda: live() == 2)  # they poll until they have heard themselves
     found = actors("nodes", "--json").json
     assert sorted(one["snapshot"]["running_tasks"] for one in found) == [0, 1]
     assert all(0 <= one["heartbeat_age_seconds"] < 2 for one in found)
@@ -73,6 +75,35 @@ def test_nodes_are_listed_with_their_health_lanes_and_running_tasks(submit: Call
 def test_the_tree_of_each_node_is_shown() -> None:
     poll(lambda: actors("tree").fine.out.count("worker:coroutine") == 2)
     assert actors("tree").fine.out.count(" as it was ") == 2
+
+
+def test_a_node_that_does_not_hear_what_others_tell_is_shown_as_polling(url: str, folder: Path) -> None:
+    with clerk(url) as role:
+        deaf = Node(folder, "--grace", "0.2", DATABASE_URL=role.url)
+        try:
+            deaf.line("task types")
+            poll(lambda: states()[deaf.pid] == "live")
+            role.limit(0)  # what is open stays open; another connection is refused
+            assert role.cut_off(f"query = '{LISTEN}'") == 1
+            poll(lambda: states()[deaf.pid] == "polling")
+            assert sorted(states().values()) == ["live", "live", "polling"]
+            shown = actors("tree").fine.out
+            assert shown.count("\n  polling: does not hear what other processes tell, and looks at the database") == 1
+            assert f":{deaf.pid}:" in shown.split("\n  polling")[0].splitlines()[-2]
+            role.limit(-1)
+            poll(lambda: states()[deaf.pid] == "live")
+            assert "polling" not in actors("tree").fine.out
+            deaf.signal(signal.SIGTERM)
+            assert deaf.wait() == 0
+        finally:
+            deaf.end()
+
+
+def states() -> dict[int, str]:
+    """The state of each node, by its process."""
+    head, *rows = actors("nodes").fine.out.splitlines()
+    place = slice(head.index("state"), head.index("started"))
+    return {int(row.split(":")[1]): row[place].strip() for row in rows}
 
 
 def test_a_task_is_submitted_waited_for_listed_and_shown(submit: Callable[..., str]) -> None:
