@@ -18,6 +18,7 @@ _SQLITE_PASSING: Final = {
 
 _READ_ONLY: Final = "25006"
 _LOCKED: Final = "55P03"
+_FULL: Final = "the server has too many connections"
 _POSTGRES_PASSING: Final = {
     _READ_ONLY: "the server takes no writes",
     "40001": "transactions were in each other's way",
@@ -25,12 +26,13 @@ _POSTGRES_PASSING: Final = {
     _LOCKED: "another transaction holds a lock on the tables",
     "53100": "the disk is full",
     "53200": "the server is out of memory",
-    "53300": "the server has too many connections",
+    "53300": _FULL,
     "57P01": "the server is shutting down",
     "57P02": "the server has crashed",
     "57P03": "the server is starting",
 }
 
+_NO_ROOM: Final = re.compile(r"too many (clients|connections)|remaining connection slots|no more connections allowed")
 _NEVER: Final = re.compile(
     r"(password authentication failed|no password supplied|(database|role) \".*\" does not exist|no pg_hba\.conf entry"
     r"|failed to resolve host|permission denied).*"
@@ -47,8 +49,10 @@ def passing(error: BaseException) -> str | None:
         return _POSTGRES_PASSING[state]
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return "the connection was lost"
-    # What comes from a server has a state; without one there was no answer, as while it restarts.
-    return "the server cannot be reached" if state is None and isinstance(error, OperationalError) else None
+    if state is not None or not isinstance(error, OperationalError):
+        return None
+    # What comes from a server has a state, but for what it says to one whom it does not let in.
+    return _FULL if _NO_ROOM.search(str(cause)) else "the server cannot be reached"
 
 
 def of_a_lock(error: BaseException) -> bool:
