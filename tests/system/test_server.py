@@ -22,7 +22,7 @@ from actors.system.opened import Opened
 from actors.system.opening import Visit, opened
 from actors.system.recorder import Recorder
 from actors.system.server import Server
-from tests.pooler import pooled
+from tests.pooler import Pooler
 from tests.waiting import until
 
 
@@ -106,10 +106,10 @@ async def test_while_an_earlier_session_holds_the_lock_what_it_was_told_last_is_
 
 
 async def test_behind_a_pooler_a_node_goes_by_its_lease_alone_and_prepares_no_statements(
-    postgres_url: str, engine: Engine, tmp_path: Path
+    postgres_url: str, engine: Engine
 ) -> None:
-    with pooled(postgres_url, tmp_path) as url:
-        async with entered(url) as (found, mine):
+    with Pooler(postgres_url) as pooler:
+        async with entered(pooler.url) as (found, mine):
             assert mine.leases_alone
             assert [(peer.node, peer.lock_key) for peer in seen(engine)] == [("node-1", None)]
             assert is_free(engine, mine.lock_key)

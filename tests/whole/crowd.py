@@ -1,4 +1,4 @@
-"""A task system in this process, on a file, with tasks that run until they are let go."""
+"""A task system in this process, with tasks that run until they are let go."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import trio
 
 from actors import RetryPolicy, Settings, TaskContext, TaskEventType, TaskSystem, Ticket
 from tests.waiting import until
-from tests.whole.table import File
+from tests.whole.table import Tables
 
 THREADS = 40
 LONGEST = 25.0
@@ -20,9 +20,9 @@ LONGEST = 25.0
 class Crowd:
     """Task types: `gated` and `gated_thread` wait for `open`, `endless` for ever; `quick`; `fails_once`."""
 
-    def __init__(self, file: File, grace: float = 5.0) -> None:
-        self.file = file
-        self.app = TaskSystem(file.url, settings=Settings(max_io_workers=THREADS, grace_seconds=grace))
+    def __init__(self, tables: Tables, grace: float = 5.0) -> None:
+        self.tables = tables
+        self.app = TaskSystem(tables.url, settings=Settings(max_io_workers=THREADS, grace_seconds=grace))
         self.gate = trio.Event()
         self.thread_gate = threading.Event()
         self.runs: list[tuple[str, int]] = []

@@ -16,7 +16,13 @@ STATUSES = ("pending", "running", "retrying", "completed", "failed", "cancelled"
 
 
 class Tables:
-    """The tables of the task system, seen from outside."""
+    """The tables of the task system, seen from outside.
+
+    Attributes:
+        url: of the database.
+    """
+
+    url: str
 
     def rows(self, sql: str, *values: object) -> list[dict[str, Any]]:
         """Read, without leaving a trace."""

@@ -92,7 +92,7 @@ async def keep_busy(crowd: Crowd) -> int:
 
 async def cancel_one(crowd: Crowd) -> None:
     task_id = await submit_until_taken(crowd, crowd.endless.request(number=0))
-    await until(lambda: task_id in crowd.file.tasks("status = 'running'"))
+    await until(lambda: task_id in crowd.tables.tasks("status = 'running'"))
     while True:
         with suppress(errors.StorageUnavailable):
             await crowd.app.cancel(task_id)
