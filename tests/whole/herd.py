@@ -33,17 +33,37 @@ class Herd:
     folder: Path
     names: dict[int, str] = attrs.field(factory=dict)
 
-    def begin(self, lease: float = 15.0, submitters: int = 0, skew: float = 0.0, packages: Path = ROOT) -> Program:
-        """Start a node, without waiting until it is ready; *packages* is where the `actors` lies that it runs."""
-        return self.start("member", self.server.url, self.folder, lease, submitters, skew, packages=packages)
+    def begin(
+        self,
+        lease: float = 15.0,
+        submitters: int = 0,
+        skew: float = 0.0,
+        packages: Path = ROOT,
+        url: str | None = None,
+    ) -> Program:
+        """Start a node, without waiting until it is ready.
+
+        Args:
+            packages: where the `actors` lies that it runs.
+            url: another way to the server.
+        """
+        way = url or self.server.url
+        return self.start("member", way, self.folder, lease, submitters, skew, packages=packages)
 
     def ready(self, program: Program) -> Program:
         if program.pid not in self.names:
             (self.names[program.pid],) = program.line("ready")
         return program
 
-    def node(self, lease: float = 15.0, submitters: int = 0, skew: float = 0.0, packages: Path = ROOT) -> Program:
-        return self.ready(self.begin(lease, submitters, skew, packages))
+    def node(
+        self,
+        lease: float = 15.0,
+        submitters: int = 0,
+        skew: float = 0.0,
+        packages: Path = ROOT,
+        url: str | None = None,
+    ) -> Program:
+        return self.ready(self.begin(lease, submitters, skew, packages, url))
 
     def cut_off(self) -> None:
         """End all sessions of all nodes."""
@@ -108,6 +128,12 @@ class Herd:
         (counted,) = self.server.rows("SELECT sum(value) AS n FROM actors_counter WHERE name = 'completed'")
         assert counted["n"] == len(tasks)
         return tasks
+
+    def assert_all_ran_once(self) -> None:
+        """Nobody was taken for dead, and nothing that ran was started again."""
+        tasks = self.assert_all_done_once()
+        assert {row["crash_count"] for row in tasks.values()} == {0}
+        assert {len(ran) for ran in self.executed().values()} == {1}
 
 
 def times_to_be_back(herd: Herd, kills: list[tuple[float, dict[str, int]]]) -> list[float]:

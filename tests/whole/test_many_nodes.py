@@ -79,13 +79,6 @@ def test_a_node_that_sleeps_past_its_lease_wakes_as_a_zombie_and_is_refused(herd
     assert outcomes == ["lost"] * 20
 
 
-def assert_all_ran_once(herd: Herd) -> None:
-    """Nobody was taken for dead, and nothing that ran was started again."""
-    tasks = herd.assert_all_done_once()
-    assert {row["crash_count"] for row in tasks.values()} == {0}
-    assert {len(ran) for ran in herd.executed().values()} == {1}
-
-
 @pytest.mark.timeout(240)
 def test_nodes_go_on_after_each_restart_of_the_server_and_no_live_task_runs_twice(
     herd: Herd, postgres_server: PostgresServer
@@ -100,7 +93,7 @@ def test_nodes_go_on_after_each_restart_of_the_server_and_no_live_task_runs_twic
     herd.goes_on()
     end_in_order(*nodes)
     herd.work_off()
-    assert_all_ran_once(herd)
+    herd.assert_all_ran_once()
 
 
 @pytest.mark.timeout(120)
@@ -122,7 +115,7 @@ def test_sessions_that_are_cut_off_and_clocks_ten_minutes_wrong_do_no_harm(herd:
     herd.work_off()
     print(f"\n{cut} sessions cut off, {len(herd.acknowledged())} tasks")
     assert cut > 3
-    assert_all_ran_once(herd)
+    herd.assert_all_ran_once()
 
 
 @pytest.mark.timeout(240)
@@ -135,7 +128,7 @@ def test_four_nodes_drain_a_queue_that_all_of_them_fill_and_each_has_a_part_in_i
     herd.drained(within=100.0)
     end_in_order(*nodes)
     assert len(herd.acknowledged()) == TASKS
-    assert_all_ran_once(herd)
+    herd.assert_all_ran_once()
     shares = Counter(ran.process for runs in herd.executed().values() for ran in runs)
     print(f"\n{TASKS} tasks, of which the nodes ran {sorted(shares.values())}")
     assert set(shares) == {node.pid for node in nodes}

@@ -2,7 +2,8 @@
 
 Arguments: the database's URL, a folder for notes, the lease in seconds, the number of submitters, and by how many
 seconds the machine's clock is wrong. Notes: `acknowledged` has a line for each task that a submit returned, with the
-process, `executed` one for each start of a handler: its task, its attempt, the moment and the process.
+process, `executed` one for each start of a handler: its task, its attempt, the moment and the process. Tasks of the
+type `held` end when there is a file `go`.
 """
 
 from __future__ import annotations
@@ -50,6 +51,23 @@ async def patient(context: TaskContext) -> int:
     executed(context)
     if context.attempt == 1:
         await trio.sleep_forever()
+    return context.attempt
+
+
+@app.task
+async def held(context: TaskContext) -> int:
+    executed(context)
+    while not os.path.exists(f"{folder}/go"):  # noqa: ASYNC110, ASYNC240  # told from outside
+        await trio.sleep(0.02)
+    return context.attempt
+
+
+@app.task
+async def busy(context: TaskContext, seconds: float) -> int:
+    executed(context)
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:  # no other task of this process runs meanwhile
+        pass
     return context.attempt
 
 
@@ -104,6 +122,12 @@ async def obey(order: str, *values: str) -> None:
             await submit(count, slow.request(seconds=float(seconds)))
         case ["patient", count]:
             await submit(count, patient.request())
+        case ["held", count]:
+            await submit(count, held.request())
+        case ["busy", seconds]:
+            await submit("1", busy.request(seconds=float(seconds)))
+        case ["count"]:
+            say("running", app.metrics().running_tasks)
         case ["code"]:
             say("code", actors.__version__, actors.__file__)
 
