@@ -3,7 +3,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from actors.core.lifecycle import Transition
 from actors.core.retention import LARGE_BYTES, ResultNote
@@ -138,7 +138,7 @@ def test_whoever_writes_leads_where_writers_take_turns_anyway(world: World) -> N
     assert cleanup.lead(world.connection)
 
 
-def test_two_nodes_that_clean_up_at_once_delete_and_count_nothing_twice(postgres_engine: Engine) -> None:
+def test_two_leaders_that_clean_up_at_once_delete_and_count_nothing_twice(postgres_engine: Engine) -> None:
     with postgres_engine.begin() as connection:
         world = World(connection)
         world.settle(*(world.change(row, Transition.COMPLETE) for row in world.running(40)))
@@ -155,3 +155,22 @@ def test_two_nodes_that_clean_up_at_once_delete_and_count_nothing_twice(postgres
         assert sum(map(sum, threads.map(clean, range(2)))) == 40
     with postgres_engine.begin() as connection:
         assert World(connection).gauges() == World(connection).counts() == {}
+
+
+def test_two_leaders_that_remove_large_results_at_once_put_one_note_in_the_place_of_each(
+    postgres_engine: Engine,
+) -> None:
+    with postgres_engine.begin() as connection:
+        world = World(connection)
+        tasks = [completed(world, LARGE, world.now - 10) for _ in range(12)]
+
+    def remove(connection: Connection) -> int:
+        return cleanup.remove_results(connection, world.now, world.now, most=6)
+
+    with postgres_engine.connect() as one, postgres_engine.connect() as other:
+        with one.begin(), other.begin():
+            assert (remove(one), remove(other)) == (6, 6)
+        with one.begin():
+            assert remove(one) == 0
+            notes = [World(one).get(task_id).result_data for task_id in tasks]
+    assert {type(note) for note in notes} == {ResultNote}

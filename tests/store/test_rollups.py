@@ -190,7 +190,7 @@ def test_gauges_are_never_folded(world: World) -> None:
     assert world.gauges() == {"pending": 1}
 
 
-def test_two_nodes_that_fold_at_once_count_nothing_twice(postgres_engine: Engine) -> None:
+def test_two_leaders_that_fold_at_once_count_nothing_twice(postgres_engine: Engine) -> None:
     with postgres_engine.begin() as connection:
         for minute in range(60):
             add(World(connection), NOW // HOUR * HOUR + 60 * minute, completed=1)
