@@ -11,6 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors.kernel import Ask
 from actors.store import leases, nodes, schema, views
+from actors.store.claim import Room
 from actors.store.connection import Connection
 from actors.system.messages import CancelRunning, LookAtLeases
 from actors.system.server import Server
@@ -84,6 +85,29 @@ async def test_a_node_is_taken_over_once(autojump_clock: MockClock, place: Place
     async with alive("storage", world.make_storage(database, server=place)) as storage:
         await together(storage, TakeOver([dead, dead]), TakeOver([dead]))
         assert sum(len(transaction.recovered) for transaction in world.told) == 1
+
+
+async def test_what_a_dead_node_ran_of_a_type_that_is_unknown_here_is_left_for_a_node_that_knows_it(
+    autojump_clock: MockClock, place: Place
+) -> None:
+    world = World()
+    desk, database = Desk(world), world.database()
+    registered(database, "node-1", "newer")
+
+    def claim_novelty(connection: Connection) -> str:
+        transaction = Transaction(connection, "newer", world.clock.wall(), AGING)
+        run(transaction, [Submit([world.row("novelty")])], [Room("coroutine", 1, {"novelty": 1})], idle=True)
+        return transaction.claimed[0].task_id
+
+    task_id = await database.write(claim_novelty)
+    async with alive("storage", world.make_storage(database, server=place)) as storage:
+        await storage.handle.tell(desk.claim)
+        await together(storage, TakeOver([Dead("newer", START, crashed=True)]))
+        await together(storage, Submit([world.row()]))
+    assert [task.task_type for task in desk.brought] == ["work"]
+    task = database.look(lambda connection: views.get(connection, task_id))
+    assert task is not None
+    assert (task.status.value, task.attempt, task.retry_count) == ("pending", 1, 0)
 
 
 async def test_who_waits_hears_of_a_task_that_its_third_crash_has_ended(
