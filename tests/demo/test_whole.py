@@ -120,6 +120,7 @@ def test_a_stopped_run_ends_soon_says_how_to_go_on_and_goes_on(tmp_path: Path, n
 def test_a_second_demo_in_the_same_run_is_refused_in_one_line(tmp_path: Path) -> None:
     with started("--work", tmp_path) as process:
         wait_for(process, "running cases")
+        process.send_signal(signal.SIGSTOP)  # it might end meanwhile
         done = demo("--work", tmp_path, "--resume")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1

@@ -13,13 +13,14 @@ from typing import Any
 import attrs
 import pytest
 
+from tests.waiting import Slowness
 from tests.whole.process import Program
 from tests.whole.table import File, result
 
 ROUNDS = int(os.environ.get("ACTORS_KILL_ROUNDS", "10"))
 SEED = int(os.environ.get("ACTORS_KILL_SEED", "20240607"))
 BACK_WITHIN = 1.0
-"""Seconds from the entry of `running()` within which what ran at the kill runs again."""
+"""Seconds from the entry of `running()` within which what ran at the kill runs again, if the machine is ours alone."""
 
 
 @attrs.frozen
@@ -106,8 +107,9 @@ def test_every_acknowledged_task_completes_once_whenever_the_process_is_killed(
     start: Callable[..., Program], file: File, tmp_path: Path
 ) -> None:
     print(f"\nkills: {ROUNDS} rounds, ACTORS_KILL_SEED={SEED}")
-    story = Story(file, tmp_path)
-    _rounds(story, start, random.Random(SEED))
+    story, slowness = Story(file, tmp_path), Slowness()
+    with slowness.measured():
+        _rounds(story, start, random.Random(SEED))
 
     hit = sum(len(kill.running) for kill in story.kills)
     assert hit > 5 * ROUNDS, "the kills did not land while tasks were RUNNING"
@@ -116,9 +118,9 @@ def test_every_acknowledged_task_completes_once_whenever_the_process_is_killed(
     acknowledged = len(story.acknowledged())
     print(
         f"{acknowledged} tasks acknowledged, {hit} attempts RUNNING at a kill; back after"
-        f" p50 {statistics.median(times):.3f} s, max {max(times):.3f} s"
+        f" p50 {statistics.median(times):.3f} s, max {max(times):.3f} s, {slowness.factor:.1f} times as long as alone"
     )
-    assert max(times) < BACK_WITHIN
+    assert max(times) < BACK_WITHIN * slowness.factor
 
 
 def _assert_all_completed_once(story: Story) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -29,6 +30,8 @@ GROWTH = 16_000_000
 MORE = 500
 """Objects that the node may have more after them."""
 EVERY = 100
+LOOKS = 50
+"""As many in a row have to find the same."""
 FILES = 6
 """Descriptors that a node has for each child."""
 
@@ -41,6 +44,14 @@ def resident(process: psutil.Process) -> int:
     """Its memory, in bytes."""
     gc.collect()
     return int(process.memory_info().rss)
+
+
+def is_zombie(child: psutil.Process) -> bool:
+    """Whether it has ended, and nobody has taken note of that."""
+    try:
+        return bool(child.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 @asynccontextmanager
@@ -57,11 +68,16 @@ async def running(file: File, calls_per_child: int) -> AsyncIterator[TaskSystem]
 
 
 async def at_rest(app: TaskSystem) -> int:
-    """Wait until no child is at work, too many, or new; how many descriptors this process has then."""
-    node = app.running_node
-    await until(lambda: not node.running.leased and len(children()) <= SLOTS + 1)
-    assert psutil.STATUS_ZOMBIE not in [child.status() for child in children()]
-    return open_files() - FILES * len(children())
+    """Wait until no child is at work, too many, new or dead; how many descriptors this process has beside theirs."""
+    node, seen = app.running_node, deque[int](maxlen=LOOKS)
+
+    def nothing_moves() -> bool:
+        seen.append(open_files() - FILES * len(children()))
+        quiet = not node.running.leased and len(children()) <= SLOTS + 1 and not any(map(is_zombie, children()))
+        return quiet and seen.count(seen[0]) == LOOKS
+
+    await until(nothing_moves)
+    return seen[-1]
 
 
 async def call(app: TaskSystem, first: int, last: int) -> None:
