@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Dialect, Executable
 from sqlalchemy.dialects import postgresql
@@ -15,6 +15,7 @@ from . import ahead
 from .bulk import Batch, made_over, too_large
 
 Row = tuple[Any, ...]
+Item = TypeVar("Item")
 WORTH_A_SAVEPOINT: Final = 8
 """Rows: below that, running them one by one is cheaper than a batch with a savepoint around it."""
 
@@ -230,6 +231,6 @@ def cursor_of(connection: Connection) -> Any:
     return driver.cursor()
 
 
-def chunks(items: Sequence[str], size: int = 500) -> Iterable[Sequence[str]]:
+def chunks(items: Sequence[Item], size: int = 500) -> Iterable[Sequence[Item]]:
     """*items* in parts, since both databases bound the number of a statement's parameters."""
     return (items[start : start + size] for start in range(0, len(items), size))

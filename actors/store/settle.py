@@ -15,7 +15,7 @@ from ..core.lifecycle import Transition, target
 from ..core.outcome import AttemptOutcome, Change
 from ..core.stored import error_text
 from .functions import by_key
-from .prepared import Prepared, Row
+from .prepared import Prepared, Row, chunks
 from .rollups import Tally
 from .schema import ranked, running, task
 from .tasks import keep_attempts
@@ -78,6 +78,7 @@ _give_back = Prepared(
     ),
     ("to", "aging", "this", "number"),
 )
+_state = select(task.c.seq, task.c.attempt, task.c.status)
 
 
 @attrs.frozen
@@ -123,9 +124,9 @@ def settle(connection: Connection, changes: Sequence[Change], node: str, aging: 
         group = [changes[index] for index in indexes]
         rows = [way.row(change, to, aging) for change in group]
         took = way.statement.run_each(connection, rows)
-        for index, change, new in zip(indexes, group, took, strict=True):
-            if not new:
-                results[index] = _refused(connection, change, to)
+        late = [index for index, new in zip(indexes, took, strict=True) if not new]
+        for index, result in zip(late, _refused(connection, [changes[index] for index in late], to), strict=True):
+            results[index] = result
         _count(list(itertools.compress(group, took)), transition, tally)
     overtaken = [change for change, result in zip(changes, results, strict=True) if result is Settled.CANCELLED]
     _count_moves(overtaken, Transition.CANCEL, tally)
@@ -137,13 +138,21 @@ def _error(change: Change) -> str | None:
     return None if change.error is None else error_text(change.error)
 
 
-def _refused(connection: Connection, change: Change, to: str) -> Settled:
-    """Why *change* did not take."""
-    if _cancel.run(connection, ("cancelled", change.at, change.seq, change.attempt)):
-        return Settled.CANCELLED
-    query = select(task.c.status).where(task.c.seq == change.seq, task.c.attempt == change.attempt)
-    now = connection.execute(query).scalar()
-    return Settled.STORED_BEFORE if now in (to, "cancelled") else Settled.FENCED
+def _refused(connection: Connection, changes: Sequence[Change], to: str) -> list[Settled]:
+    """Why each of *changes* did not take; a few statements for all, since a node that is late repeats thousands."""
+    cancelled = _cancel.run_each(
+        connection, [("cancelled", change.at, change.seq, change.attempt) for change in changes]
+    )
+    now = {
+        (seq, attempt): status
+        for part in chunks([change.seq for change in changes])
+        for seq, attempt, status in connection.execute(_state.where(task.c.seq.in_(part)))
+    }
+    before = [now.get((change.seq, change.attempt)) in (to, "cancelled") for change in changes]
+    return [
+        Settled.CANCELLED if new else Settled.STORED_BEFORE if known else Settled.FENCED
+        for new, known in zip(cancelled, before, strict=True)
+    ]
 
 
 def _count(stored: Sequence[Change], transition: Transition, tally: Tally) -> None:

@@ -4,11 +4,13 @@ from typing import cast
 
 import attrs
 import pytest
+from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from actors.core.lifecycle import Transition, target
 from actors.store import rollups, views
 from actors.store.settle import Settled
+from tests.store.statements import statements_noted
 from tests.store.world import KEPT_AS, World, ids
 
 EVERY = list(KEPT_AS)
@@ -124,6 +126,16 @@ def test_a_repeated_settle_is_known_and_counts_nothing_twice(world: World, trans
     assert [world.get(change.task_id) for change in changes] == before
     assert rollups.flows(world.connection) == flows
     assert world.gauges() == world.counts()
+
+
+def test_what_is_refused_costs_no_statement_for_each_outcome(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    changes = [world.change(row, Transition.COMPLETE) for row in world.running(200)]
+    world.settle(*changes)
+    asked: list[object] = []
+    with statements_noted(monkeypatch) as prepared:
+        event.listen(world.connection, "before_execute", lambda *given: asked.append(given[1]))
+        assert world.settle(*changes) == [Settled.STORED_BEFORE] * 200
+    assert len(prepared) + len(asked) < 10
 
 
 def test_one_change_twice_in_a_batch_is_stored_once(world: World) -> None:
