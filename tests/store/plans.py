@@ -10,12 +10,31 @@ from typing import Any
 
 import attrs
 import pytest
+from sqlalchemy import Connection, text
 
 from actors.store.schema import PREFIX
 from tests.store.statements import statements_told
+from tests.store.world import NOW
 
+CROWD = """
+    INSERT INTO actors_task (task_id, task_type, lane, mode, status, priority, nonce, input_data, created_at, due_at,
+                             completed_at, max_retries, rank)
+    SELECT kind || lpad(number::text, 30, '0'), task_type, 'coroutine', 'coroutine', status, 5, number, '{}',
+           :now - 1000, due + number, ended + number, 3, place + number
+    FROM generate_series(1, 34000) AS number, (VALUES
+        ('paused', 'paused', 'pending', :now - 90000, NULL, :now - 90000),
+        ('future', 'mail', 'pending', :now + 90000, NULL, NULL),
+        ('ended', 'mail', 'completed', :now - 90000, :now - 80000, NULL)
+    ) AS kinds (kind, task_type, status, due, ended, place)
+"""
 MODES = ("force_custom_plan", "force_generic_plan")
 """Of the planner: it knows the values, or it makes one plan for all of them, as it does for a prepared statement."""
+
+
+def crowd(connection: Connection) -> None:
+    """Store 102,000 paused, future and ended tasks, of which the server knows."""
+    connection.execute(text(CROWD), {"now": NOW})
+    connection.execute(text("ANALYZE"))
 
 
 @attrs.frozen
@@ -40,6 +59,10 @@ class Plan:
     def most_sorted(self) -> float:
         """The rows of the largest sort."""
         return max((_rows(node) for node in self.nodes if "Sort" in node["Node Type"]), default=0)
+
+    def pages_read(self) -> int:
+        """Pages of tables and indexes that were looked at, also for rows that turned out to be dead."""
+        return int(self.nodes[0]["Shared Hit Blocks"] + self.nodes[0]["Shared Read Blocks"])
 
     def indexes(self) -> set[str]:
         """The indexes in use."""
@@ -75,7 +98,7 @@ def _plan(driver: Any, mode: str, sql: str, parameters: Sequence[Any]) -> Plan:
         cursor.execute("SAVEPOINT probe")
         cursor.execute(f"SET LOCAL plan_cache_mode = {mode}")
         cursor.execute(f"PREPARE probe AS {numbered}")
-        ((answer,),) = cursor.execute(SQL("EXPLAIN (ANALYZE, FORMAT JSON) ") + run).fetchall()
+        ((answer,),) = cursor.execute(SQL("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ") + run).fetchall()
         cursor.execute("DEALLOCATE probe")
         cursor.execute("ROLLBACK TO SAVEPOINT probe")
     return Plan(sql, list(_nodes(answer[0]["Plan"])))

@@ -5,27 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from sqlalchemy import text
 from sqlalchemy.engine import Engine
 
 from actors.core.lifecycle import Transition
 from actors.store import claim, nodes, tasks
 from actors.store.engine import make_engine
 from tests.postgres import PostgresServer
-from tests.store.plans import MODES, Plan, plans
-from tests.store.world import NOW, TYPES, World, room
+from tests.store.plans import MODES, Plan, crowd, plans
+from tests.store.world import TYPES, World, room
 
-CROWD = """
-    INSERT INTO actors_task (task_id, task_type, lane, mode, status, priority, nonce, input_data, created_at, due_at,
-                             completed_at, max_retries, rank)
-    SELECT kind || lpad(number::text, 30, '0'), task_type, 'coroutine', 'coroutine', status, 5, number, '{}',
-           :now - 1000, due + number, ended + number, 3, place + number
-    FROM generate_series(1, 34000) AS number, (VALUES
-        ('paused', 'paused', 'pending', :now - 90000, NULL, :now - 90000),
-        ('future', 'mail', 'pending', :now + 90000, NULL, NULL),
-        ('ended', 'mail', 'completed', :now - 90000, :now - 80000, NULL)
-    ) AS kinds (kind, task_type, status, due, ended, place)
-"""
 BATCH = 200
 CONSTANT = 10
 """Rows that a statement may look at beside those that it is for."""
@@ -37,8 +25,7 @@ def crowded(postgres_server: PostgresServer, postgres_template: str) -> Iterator
     with postgres_server.database(template=postgres_template) as url:
         engine = make_engine(url)
         with engine.begin() as connection:
-            connection.execute(text(CROWD), {"now": NOW})
-            connection.execute(text("ANALYZE"))
+            crowd(connection)
         yield engine
         engine.dispose()
 
