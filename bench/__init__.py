@@ -9,7 +9,7 @@ A workload is a module `bench.<name>`, listed in `bench.runner.WORKLOADS`, with
     *scale* in (0, 1] shrinks the work for a smoke run.
 
 ``GOALS: dict[str, Goal]`` (optional)
-    says what a figure should reach; see `bench.goals.Goal`.
+    says what a figure should reach, or which figure it is to be compared with; see `bench.goals.Goal`.
 
 Each workload runs in a process of its own, with an empty temporary folder that is removed afterwards. Machines
 differ and are noisy, so what matters is measured as a ratio to the bare database within the same run: `bench.raw`.

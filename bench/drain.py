@@ -8,10 +8,12 @@ from pathlib import Path
 import trio
 
 from bench import raw
+from bench.goals import Goal
 from bench.service import scratch, settled, system
 
 BACKLOG = 100_000
 BATCH = 1000
+GOALS = {"tasks_per_second": Goal(of="raw_rows_per_second")}
 
 
 def run(scale: float = 1.0) -> dict[str, float]:

@@ -9,7 +9,7 @@ import attrs
 
 @attrs.frozen
 class Goal:
-    """A bound on a figure, or on its ratio to another figure of the same run.
+    """A bound on a figure, or on its ratio to another figure of the same run; without a bound the ratio is only told.
 
     Attributes:
         at_least: the figure (or its ratio) has to be this large.
@@ -20,6 +20,11 @@ class Goal:
     at_least: float | None = None
     at_most: float | None = None
     of: str | None = None
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is anything to be reached."""
+        return self.at_least is not None or self.at_most is not None
 
     def ratio(self, value: float, figures: Mapping[str, float]) -> float | None:
         """How many times `of` the *value* is, or None when the figure itself is bounded."""
@@ -34,4 +39,6 @@ class Goal:
     def __str__(self) -> str:
         bounds = [f"≥ {self.at_least:g}"] if self.at_least is not None else []
         bounds += [f"≤ {self.at_most:g}"] if self.at_most is not None else []
+        if not bounds:
+            return f"of {self.of}"
         return " and ".join(bounds) + (f" × {self.of}" if self.of else "")

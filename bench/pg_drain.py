@@ -6,7 +6,10 @@ import trio
 
 from bench import pg_raw
 from bench.drain import BACKLOG, BATCH, drain, fill
+from bench.goals import Goal
 from bench.postgres import server
+
+GOALS = {"tasks_per_second": Goal(of="raw_rows_per_second")}
 
 
 def run(scale: float = 1.0) -> dict[str, float]:

@@ -7,8 +7,11 @@ import statistics
 import trio
 
 from bench import pg_raw
+from bench.goals import Goal
 from bench.latency import ROUNDS, round_trips
 from bench.postgres import server
+
+GOALS = {"p50_seconds": Goal(of="raw_commit_seconds")}
 
 
 def run(scale: float = 1.0) -> dict[str, float]:

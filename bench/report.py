@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 
+from bench.goals import Goal
 from bench.runner import Result
 
 HEADINGS = ("workload", "figure", "value", "unit", "ratio", "goal", "reached")
@@ -15,7 +16,7 @@ UNITS = {"us": "µs", "ms": "ms", "kb": "kB", "mb": "MB", "percent": "%"}
 
 
 def table(results: Iterable[Result], *, judged: bool) -> str:
-    """One line a figure, in columns. Goals that are not *judged* (a smoke run) show no verdict."""
+    """One line a figure, in columns. Goals that are not *judged* (a smoke run) show no verdict, nor do bare ratios."""
     rows = [HEADINGS, *(row for result in results for row in _rows(result, judged=judged))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(_line(row, widths) for row in rows)
@@ -28,12 +29,17 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
 def _rows(result: Result, *, judged: bool) -> Iterator[tuple[str, ...]]:
     for figure, value in result.figures.items():
         goal = result.goals.get(figure)
-        shown = ("", "", "")
-        if goal is not None:
-            ratio = goal.ratio(value, result.figures)
-            verdict = ("yes" if goal.reached(value, result.figures) else "no") if judged else "-"
-            shown = ("" if ratio is None else f"{ratio:.3g}", str(goal), verdict)
+        shown = ("", "", "") if goal is None else _compared(goal, value, result.figures, judged=judged)
         yield (result.name, figure, *quantity(figure, value), *shown)
+
+
+def _compared(goal: Goal, value: float, figures: Mapping[str, float], *, judged: bool) -> tuple[str, str, str]:
+    """The ratio, the goal and the verdict."""
+    ratio = goal.ratio(value, figures)
+    verdict = ""
+    if goal.is_set:
+        verdict = ("yes" if goal.reached(value, figures) else "no") if judged else "-"
+    return "" if ratio is None else f"{ratio:.3g}", str(goal), verdict
 
 
 def quantity(figure: str, value: float) -> tuple[str, str]:

@@ -19,7 +19,8 @@ import attrs
 from bench.goals import Goal
 
 WORKLOADS = ("pipeline", "drain", "latency", "raw", "kernel", "memory", "backlog", "threads", "process", "chunks",
-             "cpu", "sleepers", "pg_raw", "pg_pipeline", "pg_drain", "pg_latency", "pg_backlog")  # fmt: skip
+             "cpu", "sleepers", "pg_raw", "pg_pipeline", "pg_drain", "pg_latency", "pg_backlog", "pg_nodes",
+             "pg_held_reader")  # fmt: skip
 SMOKE_SCALE = 0.02
 LIMIT_SECONDS = 900.0
 

@@ -30,7 +30,7 @@ def system(database: Path | str) -> tuple[TaskSystem, DeclaredTask[[int], None]]
     return app, app.task(nothing)
 
 
-async def settled(app: TaskSystem, count: int) -> None:
-    """Wait until *count* tasks have completed, as the counters in the database say."""
+async def settled(app: TaskSystem, count: int, every: float = 0.01) -> None:
+    """Wait until *count* tasks have completed, as the counters in the database say, *every* so many seconds."""
     while (await app.statistics()).success_count < count:  # noqa: ASYNC110  # the stored truth; events would add to the load
-        await trio.sleep(0.01)
+        await trio.sleep(every)

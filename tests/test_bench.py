@@ -12,11 +12,26 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
+import trio
 
 from actors.store.schema import task
-from bench import machine, pg_raw, postgres, raw, report, runner, threads, trips
+from bench import (
+    drain,
+    machine,
+    pg_held_reader,
+    pg_nodes,
+    pg_raw,
+    postgres,
+    raw,
+    report,
+    runner,
+    service,
+    threads,
+    trips,
+)
 from bench.__main__ import main
 from bench.goals import Goal
+from bench.node import nodes
 from bench.runner import Result
 
 FIGURES = {"tasks_per_second": 20_000.0, "raw_per_second": 40_000.0, "submit_seconds": 0.0005, "peak_mb": 80.0}
@@ -63,6 +78,13 @@ def test_a_goal_may_bound_a_figure_from_both_sides() -> None:
     goal = Goal(at_least=1, at_most=2)
     assert [goal.reached(value, {}) for value in (0.5, 1.5, 2.5)] == [False, True, False]
     assert str(goal) == "≥ 1 and ≤ 2"
+
+
+def test_a_ratio_without_a_bound_is_shown_without_a_verdict() -> None:
+    goals = {"tasks_per_second": Goal(of="raw_per_second")}
+    for judged in (True, False):
+        shown = rows(report.table([Result("drain", 1.5, FIGURES, goals)], judged=judged))
+        assert shown[1] == ["drain", "tasks_per_second", "20,000", "/s", "0.5", "of raw_per_second"]
 
 
 def test_an_unknown_name_is_one_clear_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
@@ -153,6 +175,38 @@ def test_the_raw_run_on_a_server_leaves_every_row_completed_once(postgres_url: s
             f"SELECT status, attempt, count(*) FROM {task.name} GROUP BY 1, 2".encode()
         ).fetchall()
     assert found == [("completed", 1, 25)]
+
+
+def test_nodes_in_processes_of_their_own_drain_each_task_of_a_backlog_once(postgres_url: str) -> None:
+    assert pg_nodes.rate(postgres_url, 2, 1500) > 0
+    assert 0 <= pg_nodes.least_share(postgres_url, 2) <= 0.5
+    with pytest.raises(AssertionError):
+        pg_nodes.assert_each_ran_once(postgres_url, 1501)
+
+
+def test_a_node_that_does_not_start_is_not_waited_for() -> None:
+    with pytest.raises(RuntimeError, match="a node ended with exit code 1"), nodes("postgresql://nowhere.invalid/a", 1):
+        pytest.fail("it started")
+
+
+def test_a_reader_that_is_held_open_keeps_dead_rows_in_place(postgres_url: str) -> None:
+    trio.run(drain.fill, postgres_url, 100)
+    with pg_held_reader.reader(postgres_url):
+        assert trio.run(drain.drain, postgres_url, 100) > 0
+        assert pg_held_reader.dead_rows(postgres_url) >= 100
+    assert pg_held_reader.dead_rows(postgres_url) == 0
+
+
+@pytest.mark.parametrize("load", [pg_held_reader.flow, pg_held_reader.backlog])
+async def test_a_load_goes_on_until_it_is_cancelled(
+    load: pg_held_reader.Load, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pg_held_reader, "WAITING", 500)
+    app, nothing = service.system(postgres_url)
+    async with app.running(), trio.open_nursery() as nursery:
+        nursery.start_soon(load, app, nothing)
+        await service.settled(app, 1500)
+        nursery.cancel_scope.cancel()
 
 
 def test_a_servers_single_commit_takes_time(postgres_url: str) -> None:
