@@ -27,7 +27,7 @@ _POSTGRES_PASSING: Final = {
     "53100": "the disk is full",
     "53200": "the server is out of memory",
     "53300": _FULL,
-    "57P01": "the server is shutting down",
+    "57P01": "the server is shutting down, or has ended the session",
     "57P02": "the server has crashed",
     "57P03": "the server is starting",
 }
