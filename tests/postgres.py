@@ -70,7 +70,14 @@ class Clerk:
 
     def cut_off(self, which: str = "true") -> int:
         """End its sessions, those of which *which* is true in `pg_stat_activity`; how many there were."""
-        sql = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{self._name}' AND {which}"
+        return self._count("pg_terminate_backend(pid)", which)
+
+    def sessions(self, which: str = "true") -> int:
+        """How many it has, of which *which* is true in `pg_stat_activity`."""
+        return self._count("pid", which)
+
+    def _count(self, what: str, which: str) -> int:
+        sql = f"SELECT {what} FROM pg_stat_activity WHERE usename = '{self._name}' AND {which}"
         return len(self._administrator.exec_driver_sql(sql).all())
 
     def order(self, sql: str) -> None:
@@ -83,18 +90,20 @@ def clerk(url: str) -> Iterator[Clerk]:
     """A new role on the server of *url*, for its database; gone on leaving, and what it has made is the owner's."""
     name, engine = f"clerk_{uuid.uuid4().hex}", sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
     parsed = make_url(url).set(username=name, password="right")
-    with engine.connect() as administrator:
-        new = Clerk(name, parsed.render_as_string(hide_password=False), administrator)
-        new.order(f"CREATE ROLE {name} LOGIN PASSWORD 'right'")
-        for what in ("SCHEMA public", "ALL TABLES IN SCHEMA public", "ALL SEQUENCES IN SCHEMA public"):
-            new.order(f"GRANT ALL ON {what} TO {name}")
-        try:
-            yield new
-        finally:
-            new.cut_off()
-            for sql in (f"REASSIGN OWNED BY {name} TO CURRENT_USER", f"DROP OWNED BY {name}", f"DROP ROLE {name}"):
-                new.order(sql)
-    engine.dispose()
+    try:
+        with engine.connect() as administrator:
+            new = Clerk(name, parsed.render_as_string(hide_password=False), administrator)
+            new.order(f"CREATE ROLE {name} LOGIN PASSWORD 'right'")
+            for what in ("SCHEMA public", "ALL TABLES IN SCHEMA public", "ALL SEQUENCES IN SCHEMA public"):
+                new.order(f"GRANT ALL ON {what} TO {name}")
+            try:
+                yield new
+            finally:
+                new.cut_off()
+                for sql in (f"REASSIGN OWNED BY {name} TO CURRENT_USER", f"DROP OWNED BY {name}", f"DROP ROLE {name}"):
+                    new.order(sql)
+    finally:
+        engine.dispose()
 
 
 @contextmanager

@@ -77,14 +77,19 @@ def test_the_tree_of_each_node_is_shown() -> None:
     assert actors("tree").fine.out.count(" as it was ") == 2
 
 
+LISTENS = f"query = '{LISTEN}'"
+"""What is true of the session by which a node hears."""
+
+
 def test_a_node_that_does_not_hear_what_others_tell_is_shown_as_polling(url: str, folder: Path) -> None:
     with clerk(url) as role:
         deaf = Node(folder, "--grace", "0.2", DATABASE_URL=role.url)
         try:
             deaf.line("task types")
+            poll(lambda: role.sessions(LISTENS) == 1)
             poll(lambda: states()[deaf.pid] == "live")
             role.limit(0)  # what is open stays open; another connection is refused
-            assert role.cut_off(f"query = '{LISTEN}'") == 1
+            assert role.cut_off(LISTENS) == 1
             poll(lambda: states()[deaf.pid] == "polling")
             assert sorted(states().values()) == ["live", "live", "polling"]
             shown = actors("tree").fine.out
