@@ -46,9 +46,10 @@ def postgresql_engine(url: URL, *, read_only: bool = False) -> Engine:
 
 
 _WHO_AND_HOW = """
-    SELECT pg_backend_pid(),
+    SELECT pg_backend_pid(), current_setting('default_transaction_isolation'),
         CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END
 """
+_USUAL: Final = "read committed"
 
 
 def listen_postgresql(engine: Engine, *, read_only: bool) -> None:
@@ -91,8 +92,12 @@ def greet_server(connection: Any) -> None:
     """Have commits wait for the disk, whatever the database's default; and find out whether a pooler is in between.
 
     A pooler such as PgBouncer hands out process numbers of its own to who connects. Behind it the next transaction may
-    run in a session that does not know what this one has prepared.
+    run in a session that does not know what this one has prepared, and what is set in one is found by whoever has it
+    next. In a session of our own a statement outside of a transaction, such as a heartbeat, has the isolation of those
+    inside.
     """
-    ((backend, _),) = connection.execute(_WHO_AND_HOW).fetchall()
+    ((backend, isolation, _),) = connection.execute(_WHO_AND_HOW).fetchall()
     if backend != connection.info.backend_pid:
         connection.prepare_threshold = None
+    elif isolation != _USUAL:
+        connection.execute(f"SET default_transaction_isolation = '{_USUAL}'")

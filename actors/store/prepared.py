@@ -155,7 +155,8 @@ class Prepared:
             self._execute(connection, row)
             return
         sql, reorder = self._for(connection.dialect)
-        waiting.put(sql, row if reorder is None else reorder(row))
+        with translating(connection, sql):
+            waiting.put(sql, row if reorder is None else reorder(row))
 
     def put_off_many(self, connection: Connection, rows: Sequence[Row]) -> None:
         """The same for every row."""
@@ -166,12 +167,13 @@ class Prepared:
             self.put_off(connection, rows[0])
         elif rows:
             batch = self._batch(connection, returning=False)
-            waiting.put(batch.sql, batch.parameters(rows))
+            with translating(connection, batch.sql):
+                waiting.put(batch.sql, batch.parameters(rows))
 
     def fetch_along(self, connection: Connection, row: Row) -> list[Row]:
         """Run it once, on PostgreSQL together with what waits there, and return what it returns."""
         waiting = ahead.of(connection)
-        if waiting is None:
+        if waiting is None or not connection.in_transaction():
             return self.fetch(connection, row)
         self.put_off(connection, row)
         with translating(connection, self._for(connection.dialect)[0]):

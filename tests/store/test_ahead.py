@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, create_engine, text
-from sqlalchemy.exc import DataError, DBAPIError
+from sqlalchemy import Connection, Engine, create_engine, make_url, text
+from sqlalchemy.exc import DataError, DBAPIError, InternalError
 
 from actors.store import ahead, nodes, rollups, schema
 from actors.store.engine import make_engine
+from actors.store.faults import of_the_data
 from actors.store.rollups import Tally
 from tests.store.world import NOW
 
 LARGEST = 2**63 - 1
+WAITING = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
 PING = ";"
 """By which the pool finds out whether a connection still works."""
 
@@ -111,6 +114,29 @@ def test_outside_of_a_transaction_there_is_nothing_to_wait_for(engine: Engine) -
         assert counted(engine) == 5
 
 
+def test_outside_of_a_transaction_a_node_looks_for_itself_too(engine: Engine) -> None:
+    with engine.connect() as connection:
+        assert nodes.present(connection, "node-1")
+        assert not nodes.present(connection, "node-2")
+
+
+@pytest.mark.parametrize("amounts", [(1,), (1, 2)])
+@pytest.mark.parametrize("name", ["half \ud800", "a NUL \0"])
+def test_a_value_that_no_database_takes_is_blamed_before_it_is_put_off(
+    engine: Engine, name: str, amounts: tuple[int, ...]
+) -> None:
+    tally = Tally("node-1", NOW)
+    for number, amount in enumerate(amounts):
+        tally.moved(name, None, f"state-{number}", amount)
+    with engine.connect() as connection:
+        with pytest.raises((DataError, UnicodeError)) as caught, connection.begin():
+            tally.store(connection)
+        assert of_the_data(caught.value)
+        with connection.begin():
+            count(connection, 1)
+    assert counted(engine) == 1
+
+
 def test_a_fault_of_what_was_put_off_is_raised_by_the_commit_and_undoes_all(engine: Engine) -> None:
     with engine.begin() as connection:
         count(connection, LARGEST)
@@ -150,3 +176,35 @@ def test_on_other_connections_nothing_waits(engine: Engine) -> None:
     with users_own.connect() as connection:
         assert ahead.of(connection) is None
     users_own.dispose()
+
+
+@pytest.mark.parametrize("usual", ["repeatable read", "serializable"])
+def test_a_heartbeat_goes_by_what_is_committed_whatever_isolation_is_usual_there(
+    engine: Engine, postgres_url: str, usual: str
+) -> None:
+    options = "-c default_transaction_isolation=" + usual.replace(" ", "\\ ")
+    url = make_url(postgres_url).update_query_dict({"options": options})
+    node = make_engine(url.render_as_string(hide_password=False))
+    with engine.connect() as other, node.connect() as mine, ThreadPoolExecutor(1) as thread:
+        with other.begin():
+            assert nodes.bury(other, "node-1", NOW)
+            beat = thread.submit(nodes.renew, mine, "node-1", NOW + 1, NOW + 16, None)
+            while not other.execute(WAITING).scalar_one():
+                pass
+        assert beat.result() is False
+    node.dispose()
+
+
+def test_a_reader_sees_one_snapshot_and_refuses_writes(engine: Engine, postgres_url: str) -> None:
+    reader = make_engine(postgres_url, read_only=True)
+    with reader.connect() as reading:
+        with reading.begin():
+            assert len(nodes.peers(reading, "me")) == 1
+            with engine.begin() as writing:
+                nodes.register(writing, "node-2", NOW, NOW + 15, working=True)
+            assert len(nodes.peers(reading, "me")) == 1
+        with reading.begin():
+            assert len(nodes.peers(reading, "me")) == 2
+        with pytest.raises(InternalError, match="read-only transaction"), reading.begin():
+            nodes.register(reading, "node-3", NOW, NOW + 15, working=True)
+    reader.dispose()
