@@ -13,7 +13,7 @@ from typing import Final
 
 import attrs
 
-from tests.relay import READY, Front, Line, Relay, shut
+from tests.relay import READY, Front, Line, Relay, Wire, shut
 
 KEY: Final = re.compile(rb"K\x00\x00\x00\x0c.{8}", re.DOTALL)
 """The server's word of its process and its secret, as it greets."""
@@ -27,6 +27,13 @@ class Pooler(Relay):
 
     def from_server(self, line: Line, data: bytes) -> bytes:
         return KEY.sub(MADE_UP, data, count=1)
+
+
+class PoolersWire(Wire):
+    """A network that loses commits, with such a pooler behind it."""
+
+    def from_server(self, line: Line, data: bytes) -> bytes:
+        return KEY.sub(MADE_UP, super().from_server(line, data), count=1)
 
 
 @attrs.frozen(eq=False)

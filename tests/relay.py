@@ -19,6 +19,8 @@ COMMIT: Final = b"COMMIT\x00"
 READY: Final = b"Z\x00\x00\x00\x05I"
 """How a server says that it has done all that it was told, and that no transaction is open."""
 
+Lost = Literal["commit", "client", "answer"]
+
 
 class Front:
     """Listens on a Unix socket of its own while the block runs, with a thread for each client.
@@ -142,7 +144,7 @@ class Wire(Relay):
         super().__init__(url)
         self.cuts = 0
         self._what: re.Pattern[bytes] | None = None
-        self._lost = "commit"
+        self._lost: Lost = "commit"
         self._flows = threading.Event()
         self._flows.set()
 
@@ -150,9 +152,9 @@ class Wire(Relay):
         self.flow()
         super().__exit__(kind, error, at)
 
-    def lose(self, lost: Literal["commit", "answer"], what: re.Pattern[bytes]) -> None:
+    def lose(self, lost: Lost, what: re.Pattern[bytes]) -> None:
         """Cut the next connection on which a transaction commits that has said *what*: before the server gets to know
-        of the commit, or when it has committed and says so."""
+        of the commit, when it has been told of it, or when it has committed and says so."""
         self._lost, self._what = lost, what
 
     def stand_still(self) -> None:
@@ -176,6 +178,8 @@ class Wire(Relay):
         if self._lost == "answer":
             line.swallows = True
             return data
+        if self._lost == "client":
+            line.server.sendall(data)
         line.cut()
         return b""
 

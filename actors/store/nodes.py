@@ -52,6 +52,10 @@ _present = Prepared(
     lambda _: select(nodes.c.node).where(nodes.c.node == bindparam("this")).with_for_update(read=True, key_share=True),
     ("this",),
 )
+_there = Prepared(lambda _: select(nodes.c.node).where(nodes.c.node == bindparam("this")), ("this",))
+_free = Prepared(
+    lambda _: select(nodes.c.node).where(nodes.c.node == bindparam("this")).with_for_update(skip_locked=True), ("this",)
+)
 _found_dead = Prepared(
     lambda _: (
         select(nodes.c.node)
@@ -81,6 +85,11 @@ def present(connection: Connection, node: str) -> bool:
     that the transaction locks, since who takes over locks the node's row first, too.
     """
     return bool(_present.fetch_along(connection, (node,)))
+
+
+def claims_elsewhere(connection: Connection, node: str) -> bool:
+    """Whether another session has a claim of this node under way, which it has begun by `present`."""
+    return bool(_there.fetch(connection, (node,))) and not _free.fetch(connection, (node,))
 
 
 def leave(connection: Connection, node: str) -> None:

@@ -35,7 +35,7 @@ class Server:
         self.lock_key = random.SystemRandom().getrandbits(63)
         self.leases_alone = False
         self.shard = f"node-{self.lock_key % SHARDS}"
-        self._locked: Any = None  # the driver's connection whose session holds the lock
+        self._locked: Any = None  # the driver's connection whose session holds the lock, or was found to be alone
 
     def enter(self, connection: Connection, *, work: bool, create: bool) -> None:
         """See that the tables are there and of this version, and make this node known.
@@ -77,9 +77,16 @@ class Server:
         """Look at the server's clock; hold the lock again if the session is a new one."""
         self.time.look(server.now(connection))
         driver = connection.connection.driver_connection
-        if driver is not self._locked and not self.leases_alone:
-            self.leases_alone = server.pooled(connection)
-            self._locked = driver if self.leases_alone or server.lock(connection, self.lock_key) else None
+        if driver is not self._locked:
+            self.leases_alone = self.leases_alone or server.pooled(connection)
+            self._locked = driver if self._is_alone(connection) else None
+
+    def _is_alone(self, connection: Connection) -> bool:
+        """Whether no earlier session is at work any more. A server goes on with what it was told, claims and commit,
+        though who has told it is gone; it may have to wait for others on its way."""
+        if self.leases_alone:
+            return not nodes.claims_elsewhere(connection, self.node)
+        return server.lock(connection, self.lock_key)
 
     def tick(self, connection: Connection) -> float:
         """The same, by the writer's timer; seconds until the next time."""

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import trio
 from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import PendingRollbackError
 
 from actors.kernel import Ask
 from actors.store import nodes, server
@@ -68,7 +69,7 @@ async def test_a_node_holds_its_lock_from_its_first_transaction_until_it_leaves(
         assert (peer.node, peer.lock_key) == ("node-1", mine.lock_key)
         assert not is_free(engine, mine.lock_key)
     assert seen(engine) == []
-    assert is_free(engine, mine.lock_key)
+    await until(lambda: is_free(engine, mine.lock_key))
 
 
 async def test_two_nodes_have_different_locks(postgres_url: str) -> None:
@@ -117,6 +118,24 @@ async def test_behind_a_pooler_a_node_goes_by_its_lease_alone_and_prepares_no_st
             ask: Ask[Any] = Ask()
             found.database.read(ask, threshold)
             assert await ask.reply.wait() is None
+
+
+async def test_behind_a_pooler_what_was_told_last_is_in_doubt_while_an_earlier_session_claims(
+    postgres_url: str, engine: Engine
+) -> None:
+    with Pooler(postgres_url) as pooler, engine.connect() as earlier:
+        async with entered(pooler.url) as (found, mine):
+            with earlier.begin():
+                assert nodes.present(earlier, "node-1")
+                with pytest.raises(PendingRollbackError):
+                    await found.database.write(Connection.invalidate)
+                assert await in_doubt(found, mine)
+            assert not await in_doubt(found, mine)
+
+
+async def in_doubt(found: Opened, mine: Server) -> bool:
+    await found.database.write(mine.look)
+    return mine.in_doubt
 
 
 def threshold(connection: Connection) -> int | None:

@@ -8,8 +8,11 @@ from typing import Literal
 
 import attrs
 import pytest
+import trio
+from sqlalchemy import create_engine
 
 from actors import TaskEventType
+from tests.pooler import PoolersWire
 from tests.relay import Wire
 from tests.waiting import until
 from tests.whole.crowd import Crowd
@@ -19,6 +22,7 @@ SUBMIT, CLAIM, SETTLE = (
     re.compile(words) for words in (rb"INSERT INTO actors_task ", rb"started(?!_)", rb"SET .* result_data=")
 )
 """What only such a transaction says: one that claims nothing counts nothing as started."""
+WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 TASKS = 20
 
 
@@ -44,9 +48,14 @@ class Scene:
 
 
 @pytest.fixture
-def scene(postgres_url: str) -> Iterator[Scene]:
+def kind_of_wire() -> type[Wire]:
+    return Wire
+
+
+@pytest.fixture
+def scene(postgres_url: str, kind_of_wire: type[Wire]) -> Iterator[Scene]:
     server = OnServer(postgres_url)
-    with Wire(postgres_url) as wire:
+    with kind_of_wire(postgres_url) as wire:
         beyond = OnServer(wire.url)
         yield Scene(wire, server, Crowd(beyond))
         beyond.close()
@@ -88,3 +97,18 @@ async def test_so_does_one_that_drops_while_tasks_that_had_to_wait_are_stored_or
         rows = scene.server.tasks().values()
         assert {row["attempt"] for row in rows} == {2 if (what, lost) == (CLAIM, "answer") else 1}
         assert {(row["retry_count"], row["crash_count"]) for row in rows} == {(0, 0)}
+
+
+@pytest.mark.parametrize("kind_of_wire", [Wire, PoolersWire], ids=["direct", "pooler"])
+async def test_what_the_server_claims_long_after_its_client_has_gone_is_run_all_the_same(scene: Scene) -> None:
+    engine = create_engine(scene.server.url)
+    async with scene.crowd.running() as app, trio.open_nursery() as nursery:
+        with engine.begin() as other:
+            other.exec_driver_sql("LOCK TABLE actors_counter IN SHARE ROW EXCLUSIVE MODE")
+            scene.wire.lose("client", CLAIM)
+            nursery.start_soon(app.submit_many, [scene.crowd.quick.request(number=number) for number in range(TASKS)])
+            await until(lambda: scene.wire.cuts == 1)
+            await until(lambda: other.exec_driver_sql(WAITING).scalar_one() == 2)  # the claim, and who repeats it
+        await until(lambda: len(scene.crowd.runs) == TASKS and not app.running_node.running.leased)
+        scene.assert_nothing_is_lost_or_done_twice([*scene.server.tasks()])
+    engine.dispose()
