@@ -7,7 +7,6 @@ most statements take. So those whose answers nobody needs at once share one roun
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -58,10 +57,15 @@ class Ahead:
             try:
                 self.send()
             except BaseException:
-                with suppress(Exception):  # of a connection that is gone
-                    self._driver.rollback()
+                self._roll_back()
                 raise
         self.forget()
+
+    def _roll_back(self) -> None:
+        try:
+            self._driver.rollback()
+        except Exception:  # it is gone, or was interrupted, so that nobody knows what it is at
+            self._driver.close()
 
     def forget(self) -> None:
         """Send nothing of it."""

@@ -171,6 +171,28 @@ def test_a_connection_that_is_lost_at_the_commit_is_given_up(engine: Engine, beg
     assert counted(engine) == 1
 
 
+def test_a_connection_that_is_interrupted_at_the_commit_is_used_no_more(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import psycopg
+
+    def interrupted(cursor: Any, query: str, **_: Any) -> None:
+        cursor.connection.pgconn.send_query(query.removesuffix("COMMIT").encode())
+        raise KeyboardInterrupt
+
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        transaction = connection.begin()
+        count(connection, 1)
+        monkeypatch.setattr(psycopg.Cursor, "execute", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            transaction.commit()
+        monkeypatch.undo()
+        transaction.close()
+        assert driver.closed
+    assert counted(engine) == 0
+
+
 def test_on_other_connections_nothing_waits(engine: Engine) -> None:
     users_own = create_engine(engine.url)
     with users_own.connect() as connection:
