@@ -17,6 +17,9 @@ _SQLITE_PASSING: Final = {
 }
 
 _READ_ONLY: Final = "25006"
+_ENDED: Final = "57P01"
+_CRASHED: Final = "57P02"
+_OF_THE_SESSION: Final = frozenset({_READ_ONLY, _ENDED, _CRASHED})
 _LOCKED: Final = "55P03"
 _FULL: Final = "the server has too many connections"
 _POSTGRES_PASSING: Final = {
@@ -27,8 +30,8 @@ _POSTGRES_PASSING: Final = {
     "53100": "the disk is full",
     "53200": "the server is out of memory",
     "53300": _FULL,
-    "57P01": "the server is shutting down, or has ended the session",
-    "57P02": "the server has crashed",
+    _ENDED: "the server is shutting down, or has ended the session",
+    _CRASHED: "the server has crashed",
     "57P03": "the server is starting",
 }
 
@@ -61,8 +64,9 @@ def of_a_lock(error: BaseException) -> bool:
 
 
 def of_the_session(error: BaseException) -> bool:
-    """Whether a new connection may lead to where writes are taken: after a failover this one leads to a replica."""
-    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == _READ_ONLY
+    """Whether this connection is of no use: it leads to a replica since a failover, or the server has ended it, which
+    the driver notices a little later."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _OF_THE_SESSION
 
 
 def of_the_data(error: BaseException) -> bool:

@@ -161,10 +161,10 @@ class ConnectionThread:
             with connection.begin():
                 return operation(connection)
         except Exception as error:
-            self._leave_a_replica(error)
+            self._leave_if_useless(error)
             raise
 
-    def _leave_a_replica(self, error: Exception) -> None:
+    def _leave_if_useless(self, error: Exception) -> None:
         if self._connection is not None and of_the_session(error):
             self._connection.invalidate(error)
 
@@ -185,7 +185,7 @@ class ConnectionThread:
         try:
             pause = tick(self._connected())
         except Exception as error:
-            self._leave_a_replica(error)
+            self._leave_if_useless(error)
             reason = passing(error)
             words = "a timer of the thread %s failed; it is tried again: %s"
             logger.warning(words, self._thread.name, reason or error, exc_info=reason is None)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from actors.core.errors import DatabaseInUse
 from actors.store import schema
 from actors.store.engine import make_engine
-from actors.store.faults import of_the_data, passing
+from actors.store.faults import of_the_data, of_the_session, passing
 from actors.store.lock import FileLock
 from actors.store.outside import data_version
 from tests.store.world import World
@@ -47,6 +47,7 @@ def test_a_server_that_stops_the_connection_passes(postgres_engine: Engine) -> N
     with postgres_engine.connect() as connection, pytest.raises(DBAPIError) as caught:
         connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
     assert passing(caught.value)
+    assert of_the_session(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,7 @@ def test_a_fault_of_the_statement_comes_again(engine: Engine, sql: str) -> None:
     with engine.connect() as connection, pytest.raises(DBAPIError) as caught:
         connection.exec_driver_sql(sql)
     assert passing(caught.value) is None
+    assert not of_the_session(caught.value)
 
 
 def test_an_error_of_somebody_else_comes_again() -> None:

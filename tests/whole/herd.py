@@ -137,14 +137,21 @@ class Herd:
 
 
 def times_to_be_back(herd: Herd, kills: list[tuple[float, dict[str, int]]]) -> list[float]:
-    """For each task that a kill left RUNNING: seconds until its handler ran again, or was about to on a node that was
-    killed in its turn."""
+    """For each task that a kill left RUNNING: seconds until its handler ran again.
+
+    Or was about to, on a node that was killed in its turn. What ended all the same, by what the server had been told
+    before, is none of them.
+    """
+    ended = {task_id: row["attempt"] for task_id, row in herd.server.tasks("status = 'completed'").items()}
     begun = {(task_id, ran.attempt): ran.at for task_id, runs in herd.executed().items() for ran in runs}
     for at, left in kills:
         for pair in left.items():
             begun.setdefault(pair, at)
     return [
-        begun.get((task_id, attempt + 1), float("inf")) - at for at, left in kills for task_id, attempt in left.items()
+        begun.get((task_id, attempt + 1), float("inf")) - at
+        for at, left in kills
+        for task_id, attempt in left.items()
+        if ended.get(task_id) != attempt
     ]
 
 

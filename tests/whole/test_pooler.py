@@ -9,12 +9,20 @@ import pytest
 from tests.pooler import TransactionPooler
 from tests.postgres import ENVIRONMENT
 from tests.whole.herd import Herd, end_in_order, times_to_be_back
-from tests.whole.process import poll
+from tests.whole.process import Program, poll
 
 LEASE = 1.0
 POLLING = """
     SELECT count(*) AS n FROM actors_node WHERE lock_key IS NULL AND snapshot::json ->> 'notifications' = 'false'
 """
+
+PATIENT = "patient"
+
+
+def types_on(herd: Herd, node: Program) -> set[str]:
+    """The types of what *node* runs."""
+    tasks = herd.server.tasks()
+    return {tasks[task_id]["task_type"] for task_id in herd.running_on(node)}
 
 
 @pytest.mark.skipif(ENVIRONMENT in os.environ, reason="somebody's server may ask for a password")
@@ -24,7 +32,9 @@ def test_nodes_behind_a_pooler_in_transaction_mode_poll_and_take_over_when_a_lea
         victim, survivor = (herd.node(lease=LEASE, submitters=3, url=pooler.url) for _ in range(2))
         poll(lambda: len(herd.acknowledged()) > 100)
         poll(lambda: herd.server.rows(POLLING)[0]["n"] == 2)
-        poll(lambda: len(herd.running_on(victim)) > 2)
+        for node in (victim, survivor):
+            node.tell("patient 5")
+        poll(lambda: PATIENT in types_on(herd, victim))
         dead_at = victim.kill()
         left = herd.running_on(victim)
         done = len(herd.acknowledged())
