@@ -22,10 +22,11 @@ class Ahead:
     """
 
     def __init__(self, driver: Any) -> None:
-        from psycopg import ClientCursor
+        from psycopg.pq import Escaping
 
         self._driver = driver
-        self._writer: Any = ClientCursor(driver)
+        self._quoted = Escaping(driver.pgconn).escape_literal
+        self._encoding: str = driver.info.encoding
         self._begun = False
         self._texts: list[str] = []
 
@@ -35,8 +36,27 @@ class Ahead:
         self._begun = False
 
     def put(self, sql: str, row: Sequence[Any]) -> None:
-        """Have *sql* sent along with what comes next, at the latest with the commit."""
-        self._texts.append(self._writer.mogrify(sql, row))
+        """Have *sql* sent along with what comes next, at the latest with the commit.
+
+        The driver's own way to write its values into a statement takes many times as long.
+
+        Args:
+            row: texts, numbers and None.
+
+        Raises:
+            psycopg.DataError, UnicodeError: no server takes one of the texts.
+        """
+        self._texts.append(sql % tuple(map(self._literal, row)))
+
+    def _literal(self, value: Any) -> str:
+        if value is None:
+            return "NULL"
+        text = value if isinstance(value, str) else repr(value)
+        if "\0" in text:
+            from psycopg import DataError
+
+            raise DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")
+        return bytes(self._quoted(text.encode(self._encoding))).decode(self._encoding)
 
     def send(self) -> Any:
         """Send what waits, and nothing else; the cursor, at the last one's answer."""
