@@ -1,8 +1,8 @@
 """Statements that go to a PostgreSQL server together with others, as one text.
 
 Whoever has waited for an answer waits for the interpreter's lock too, up to 5 ms beside a busy event loop: more than
-most statements take. So those whose answers nobody needs at once share one round trip. Each is planned anew, which costs
-about as much as a trip to a server on the same machine: psycopg deallocates what others prepare.
+most statements take. So those whose answers nobody needs at once share one round trip. Each is planned anew, since
+psycopg deallocates what others prepare; that costs about as much as a trip to a server on the same machine.
 """
 
 from __future__ import annotations
