@@ -21,8 +21,8 @@ PATIENT = "patient"
 
 def types_on(herd: Herd, node: Program) -> set[str]:
     """The types of what *node* runs."""
-    tasks = herd.server.tasks()
-    return {tasks[task_id]["task_type"] for task_id in herd.running_on(node)}
+    running = herd.server.tasks("status = 'running'").values()
+    return {row["task_type"] for row in running if row["node"] == herd.names[node.pid]}
 
 
 @pytest.mark.skipif(ENVIRONMENT in os.environ, reason="somebody's server may ask for a password")
