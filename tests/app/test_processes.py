@@ -56,7 +56,9 @@ async def running(app: TaskSystem) -> AsyncIterator[None]:
             yield
         lane = app.metrics().lanes["process"]
         if not lane.running:
-            assert (lane.free, lane.stuck) == (2, 0)
+            assert lane.free == 2
+            # A machine that is late may see one end after it was left behind.
+            await until(lambda: not app.metrics().lanes["process"].stuck)
 
 
 def children() -> list[int]:

@@ -37,5 +37,7 @@ def file(tmp_path: Path) -> File:
 def herd(start: Callable[..., Program], postgres_url: str, tmp_path: Path) -> Iterator[Herd]:
     """Nodes to be started on a database that has no tables yet."""
     server = OnServer(postgres_url)
+    for noted in ("acknowledged", "executed"):
+        (tmp_path / noted).touch()
     yield Herd(start, server, tmp_path)
     server.close()

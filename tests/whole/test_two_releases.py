@@ -64,9 +64,10 @@ def versions(herd: Herd) -> set[str]:
     return {json.loads(row["snapshot"] or "{}").get("version") for row in rows}
 
 
-def again_on(herd: Herd, heir: Program) -> int:
-    """How many second attempts *heir* has begun."""
-    return sum(ran.attempt == 2 and ran.process == heir.pid for runs in herd.executed().values() for ran in runs)
+def began_on(herd: Herd, program: Program, *, attempt: int) -> int:
+    """For how many tasks *program* has begun an attempt of this number."""
+    runs = [ran for runs in herd.executed().values() for ran in runs]
+    return sum(ran.attempt == attempt and ran.process == program.pid for ran in runs)
 
 
 def outcomes(herd: Herd) -> list[str]:
@@ -88,9 +89,9 @@ def test_a_release_works_on_beside_the_next_one_on_its_tables(herd: Herd, older:
     poll(lambda: ran_for(herd, elder, younger) > 0 and ran_for(herd, younger, elder) > 0, every=0.05)
     herd.goes_on()
     poll(lambda: versions(herd) == {older.version, newer.version})
-    assert again_on(herd, younger) == 0, "it was taken away from a node that lives"
+    assert began_on(herd, younger, attempt=2) == 0, "it was taken away from a node that lives"
     end_in_order(elder)
-    poll(lambda: again_on(herd, younger) >= PATIENT)
+    poll(lambda: began_on(herd, younger, attempt=2) >= PATIENT)
     herd.goes_on()
     end_in_order(younger)
     herd.work_off(packages=newer.packages)
@@ -106,10 +107,10 @@ def test_a_release_works_on_beside_the_next_one_on_its_tables(herd: Herd, older:
 def inherited(herd: Herd, victim: Program, heir: Program) -> tuple[float, dict[str, int]]:
     """Kill *victim* while it runs tasks, which *heir* takes over; when it was dead, and what it ran."""
     submit(victim, f"patient {PATIENT}")
-    poll(lambda: len(herd.running_on(victim)) == PATIENT)
+    poll(lambda: began_on(herd, victim, attempt=1) == PATIENT)  # they are RUNNING before
     dead_at = victim.kill()
     left = herd.running_on(victim)
-    poll(lambda: again_on(herd, heir) == PATIENT)
+    poll(lambda: began_on(herd, heir, attempt=2) == PATIENT)
     return dead_at, left
 
 
