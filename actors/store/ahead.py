@@ -28,13 +28,12 @@ class Ahead:
         self._driver = driver
         self._quoted = Escaping(driver.pgconn).escape_literal
         self._encoding: str = driver.info.encoding
-        self._begun = False
+        self._opening: list[str] = []
         self._texts: list[str] = []
 
     def begin(self, statement: str) -> None:
         """Begin a transaction with the first statement that is sent."""
-        self._texts = [statement]
-        self._begun = False
+        self._opening, self._texts = [statement], []
 
     def put(self, sql: str, row: Sequence[Any]) -> None:
         """Have *sql* sent along with what comes next, at the latest with the commit.
@@ -45,6 +44,7 @@ class Ahead:
             row: texts, numbers and None.
 
         Raises:
+            TypeError: one of them is something else.
             psycopg.DataError, UnicodeError: no server takes one of the texts.
         """
         self._texts.append(sql % tuple(map(self._literal, row)))
@@ -52,19 +52,22 @@ class Ahead:
     def _literal(self, value: Any) -> str:
         if value is None:
             return "NULL"
-        text = value if isinstance(value, str) else repr(value)
-        if "\0" in text:
+        if isinstance(value, int | float):
+            return f"'{value!r}'"
+        if not isinstance(value, str):
+            raise TypeError(f"what waits has a {type(value).__name__}; it should have texts and numbers")
+        if "\0" in value:
             from psycopg import DataError
 
             raise DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")
-        return bytes(self._quoted(text.encode(self._encoding))).decode(self._encoding)
+        return bytes(self._quoted(value.encode(self._encoding))).decode(self._encoding)
 
     def send(self) -> Any:
         """Send what waits, and nothing else; the cursor, at the last one's answer."""
-        texts, self._texts = self._texts, []
+        texts = self._opening + self._texts
+        self.forget()
         if not texts:
             return None
-        self._begun = True
         cursor = self._driver.cursor()
         cursor.execute(";\n".join(texts), prepare=False)
         while cursor.nextset():
@@ -73,7 +76,7 @@ class Ahead:
 
     def commit(self) -> None:
         """Commit along with what waits, if anything does; otherwise whoever calls is to do it."""
-        if self._texts and (self._begun or len(self._texts) > 1):
+        if self._texts:
             self._texts.append("COMMIT")
             try:
                 self.send()
@@ -90,10 +93,10 @@ class Ahead:
 
     def forget(self) -> None:
         """Send nothing of it."""
-        self._texts = []
+        self._opening, self._texts = [], []
 
 
 def of(connection: Connection) -> Ahead | None:
-    """What waits on *connection*; None: nothing ever does there."""
-    found: Ahead | None = connection.info.get(KEY)
+    """What waits in the transaction of *connection*; None: nothing ever does there, or there is none."""
+    found: Ahead | None = connection.info.get(KEY) if connection.in_transaction() else None
     return found

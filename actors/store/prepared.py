@@ -151,7 +151,7 @@ class Prepared:
     def put_off(self, connection: Connection, row: Row) -> None:
         """Run it once, on PostgreSQL along with what comes next: nobody needs to know what it came to."""
         waiting = ahead.of(connection)
-        if waiting is None or not connection.in_transaction():
+        if waiting is None:
             self._execute(connection, row)
             return
         sql, reorder = self._for(connection.dialect)
@@ -161,7 +161,7 @@ class Prepared:
     def put_off_many(self, connection: Connection, rows: Sequence[Row]) -> None:
         """The same for every row."""
         waiting = ahead.of(connection)
-        if waiting is None or not connection.in_transaction():
+        if waiting is None:
             self.run_many(connection, rows)
         elif len(rows) == 1:
             self.put_off(connection, rows[0])
@@ -173,7 +173,7 @@ class Prepared:
     def fetch_along(self, connection: Connection, row: Row) -> list[Row]:
         """Run it once, on PostgreSQL together with what waits there, and return what it returns."""
         waiting = ahead.of(connection)
-        if waiting is None or not connection.in_transaction():
+        if waiting is None:
             return self.fetch(connection, row)
         self.put_off(connection, row)
         with translating(connection, self._for(connection.dialect)[0]):
