@@ -43,6 +43,23 @@ def test_a_node_says_what_it_is_and_works(folder: Path, submit: Callable[..., st
         node.end()
 
 
+def test_the_garbage_collector_is_spared_what_the_start_has_made(
+    folder: Path, start: Callable[..., Node], submit: Callable[..., str]
+) -> None:
+    with (folder / "service.py").open("a") as service:
+        service.write("""
+
+@app.task
+async def frozen() -> int:
+    import gc
+    return gc.get_freeze_count()
+""")
+    start()
+    task_id = submit("frozen")
+    wait_for(task_id, "completed")
+    assert actors("show", task_id, "--json").json["result_data"] > 10_000
+
+
 def test_passwords_are_not_shown(folder: Path) -> None:
     node = Node(folder, "--database", "sqlite:///actors.db?password=secret")
     try:
