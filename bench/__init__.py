@@ -12,5 +12,5 @@ A workload is a module `bench.<name>`, listed in `bench.runner.WORKLOADS`, with
     says what a figure should reach, or which figure it is to be compared with; see `bench.goals.Goal`.
 
 Each workload runs in a process of its own, with an empty temporary folder that is removed afterwards. Machines
-differ and are noisy, so what matters is measured as a ratio to the bare database within the same run: `bench.raw`.
+differ and are noisy, so what matters is measured as a ratio to the bare database within the same run: `bench.floor`.
 """

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import trio
 
 from bench import raw
+from bench.floor import Address, Floor, New
 from bench.goals import Goal
-from bench.service import scratch, settled, system
+from bench.service import files, settled, system
 
 BACKLOG = 100_000
 BATCH = 1000
@@ -18,14 +20,17 @@ GOALS = {"tasks_per_second": Goal(of="raw_rows_per_second")}
 
 def run(scale: float = 1.0) -> dict[str, float]:
     """Tasks a second, from the start of the node to the last outcome stored."""
+    with files() as new:
+        return compared(new, raw.FLOOR, scale)
+
+
+def compared(new: New[Address], floor: Floor[Address, Any, Any], scale: float) -> dict[str, float]:
+    """The rate on one of the databases that *new* makes, and that of the *floor* on another."""
     count = max(BATCH, round(BACKLOG * scale))
-    with scratch() as folder:
-        trio.run(fill, folder / "tasks.db", count)
-        bare = raw.rows_per_second(count, path=folder / "raw.db")
-        return {
-            "tasks_per_second": trio.run(drain, folder / "tasks.db", count),
-            "raw_rows_per_second": bare,
-        }
+    tasks = new("tasks")
+    trio.run(fill, tasks, count)
+    bare = floor.rows_per_second(count, new("raw"))
+    return {"tasks_per_second": trio.run(drain, tasks, count), "raw_rows_per_second": bare}
 
 
 async def fill(database: Path | str, count: int) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import statistics
 import time
 from pathlib import Path
+from typing import Any
 
 import trio
 
 from bench import raw
+from bench.floor import Address, Floor, New
 from bench.goals import Goal
-from bench.service import scratch, system
+from bench.service import files, system
 
 ROUNDS = 5
 GOALS = {"p50_seconds": Goal(at_most=5, of="raw_commit_seconds")}
@@ -18,13 +20,18 @@ GOALS = {"p50_seconds": Goal(at_most=5, of="raw_commit_seconds")}
 
 def run(scale: float = 1.0) -> dict[str, float]:
     """Seconds for the median and the slowest hundredth, and for the median insert and commit of bare sqlite3."""
+    with files() as new:
+        return compared(new, raw.FLOOR, scale)
+
+
+def compared(new: New[Address], floor: Floor[Address, Any, Any], scale: float) -> dict[str, float]:
+    """The figures of databases that *new* makes: round trips and single commits take turns."""
     each = max(20, round(400 * scale))
     bare: list[float] = []
     ours: list[float] = []
-    with scratch() as folder:
-        for number in range(ROUNDS):
-            bare.append(raw.single_commit_seconds(each, path=folder / f"raw{number}.db"))
-            ours += trio.run(round_trips, folder / f"tasks{number}.db", each)
+    for number in range(ROUNDS):
+        bare.append(floor.single_commit_seconds(each, new(f"raw{number}")))
+        ours += trio.run(round_trips, new(f"tasks{number}"), each)
     ours.sort()
     return {
         "p50_seconds": ours[len(ours) // 2],

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import trio
-
 from bench import pg_raw
 from bench.goals import Goal
-from bench.pipeline import SUBMITTERS, pipeline
+from bench.pipeline import compared
 from bench.postgres import server
 
 ROUNDS = 5
@@ -15,13 +13,5 @@ GOALS = {"tasks_per_second": Goal(at_least=0.4, of="raw_rows_per_second")}
 
 def run(scale: float = 1.0) -> dict[str, float]:
     """Tasks a second from the first submit to the last outcome stored; the two take turns, and the medians are told."""
-    each = max(1, round(20 * scale))
-    ours, bare = [], []
     with server() as postgres:
-        for number in range(ROUNDS):
-            bare.append(pg_raw.rows_per_second(SUBMITTERS * each, url=postgres.database(f"raw{number}")))
-            ours.append(trio.run(pipeline, postgres.database(f"tasks{number}"), each))
-    return {
-        "tasks_per_second": sorted(ours)[ROUNDS // 2],
-        "raw_rows_per_second": sorted(bare)[ROUNDS // 2],
-    }
+        return compared(postgres.database, pg_raw.FLOOR, scale, rounds=ROUNDS)

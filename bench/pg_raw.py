@@ -1,20 +1,16 @@
-"""The floor on PostgreSQL: the same rows through bare psycopg, with the project's own tables, in arrays.
-
-Other workloads call these functions between their own measurements, so that both meet the same noise.
-"""
+"""The floor on PostgreSQL: the same rows through bare psycopg, in arrays (see `bench.floor`)."""
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 from actors.store.schema import task
+from bench.floor import Floor, ddl
 from bench.postgres import connect, server
 from bench.raw import LANE, NODE, PAYLOAD, TASK_TYPE
 
@@ -50,10 +46,8 @@ RETURNING seq
 def database(url: str) -> Iterator[Connection]:
     """A connection to a new database at *url* with the task table; every commit reaches the disk."""
     with connect(url) as connection:
-        indexes = sorted(task.indexes, key=lambda index: str(index.name))
-        elements: list[ExecutableDDLElement] = [CreateTable(task), *map(CreateIndex, indexes)]
-        for element in elements:
-            connection.execute(str(element.compile(dialect=postgresql.dialect())).encode())  # type: ignore[no-untyped-call]  # SQLAlchemy's own
+        for statement in ddl(postgresql.dialect()):  # type: ignore[no-untyped-call]  # SQLAlchemy's own
+            connection.execute(statement.encode())
         yield connection
 
 
@@ -79,43 +73,10 @@ def complete(connection: Connection, claimed: list[tuple[Any, ...]]) -> None:
         connection.execute(COMPLETE, (time.time(), seqs, attempts)).fetchall()
 
 
-def rows_per_second(n: int, *, url: str, batch: int = 500) -> float:
-    """How many tasks a second are inserted, claimed and completed, *batch* of them to a transaction.
-
-    Args:
-        n: tasks in all.
-        url: of a database that is empty.
-    """
-    with database(url) as connection:
-        started = time.perf_counter()
-        for first in range(0, n, batch):
-            count = min(batch, n - first)
-            insert(connection, first, count)
-            complete(connection, claim(connection, count))
-        return n / (time.perf_counter() - started)
-
-
-def single_commit_seconds(n: int, *, url: str) -> float:
-    """The median of *n* times that one insert and its commit took.
-
-    Args:
-        url: of a database that is empty.
-    """
-    with database(url) as connection:
-        return statistics.median(_timed_insert(connection, number) for number in range(n))
-
-
-def _timed_insert(connection: Connection, number: int) -> float:
-    started = time.perf_counter()
-    insert(connection, number, 1)
-    return time.perf_counter() - started
+FLOOR = Floor(database, insert, claim, complete)
 
 
 def run(scale: float = 1.0) -> dict[str, float]:
-    """The floor that this machine gives: in batches, and one at a time."""
+    """The floor that this machine gives."""
     with server() as postgres:
-        rows, commits = postgres.database("rows"), postgres.database("commits")
-        return {
-            "rows_per_second": rows_per_second(max(500, int(50_000 * scale)), url=rows),
-            "single_commit_seconds": single_commit_seconds(max(50, int(2_000 * scale)), url=commits),
-        }
+        return FLOOR.figures(postgres.database, scale)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import trio
 
 from bench import raw
+from bench.floor import Address, Floor, New
 from bench.goals import Goal
-from bench.service import scratch, settled, system
+from bench.service import files, settled, system
 
 SUBMITTERS = 1000
 ROUNDS = 3
@@ -21,15 +23,20 @@ def run(scale: float = 1.0) -> dict[str, float]:
 
     The two are measured in turn, and the medians are told.
     """
+    with files() as new:
+        return compared(new, raw.FLOOR, scale, rounds=ROUNDS)
+
+
+def compared(new: New[Address], floor: Floor[Address, Any, Any], scale: float, rounds: int) -> dict[str, float]:
+    """The medians of *rounds*, each with two of the databases that *new* makes."""
     each = max(1, round(20 * scale))
     ours, bare = [], []
-    with scratch() as folder:
-        for number in range(ROUNDS):
-            bare.append(raw.rows_per_second(SUBMITTERS * each, path=folder / f"raw{number}.db"))
-            ours.append(trio.run(pipeline, folder / f"tasks{number}.db", each))
+    for number in range(rounds):
+        bare.append(floor.rows_per_second(SUBMITTERS * each, new(f"raw{number}")))
+        ours.append(trio.run(pipeline, new(f"tasks{number}"), each))
     return {
-        "tasks_per_second": sorted(ours)[ROUNDS // 2],
-        "raw_rows_per_second": sorted(bare)[ROUNDS // 2],
+        "tasks_per_second": sorted(ours)[rounds // 2],
+        "raw_rows_per_second": sorted(bare)[rounds // 2],
     }
 
 

@@ -1,22 +1,18 @@
-"""The floor: the same rows through bare sqlite3, with the project's own tables and its own durability.
-
-Other workloads call these functions between their own measurements, so that both meet the same noise.
-"""
+"""The floor on SQLite: the same rows through bare sqlite3 (see `bench.floor`)."""
 
 from __future__ import annotations
 
 import sqlite3
-import statistics
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 from actors.store.schema import task
+from bench.floor import Floor, ddl
+from bench.service import files
 
 LANE, TASK_TYPE, NODE = "coroutine", "bench.nothing", "bench"
 PAYLOAD = '{"number":1,"text":"a short payload"}'
@@ -38,13 +34,6 @@ WHERE seq = ? AND attempt = ? AND status = 'running'
 """
 
 
-def ddl() -> list[str]:
-    """The statements that make the task table and its indexes in SQLite."""
-    indexes = sorted(task.indexes, key=lambda index: str(index.name))
-    elements: list[ExecutableDDLElement] = [CreateTable(task), *map(CreateIndex, indexes)]
-    return [str(element.compile(dialect=sqlite.dialect())) for element in elements]
-
-
 @contextmanager
 def database(path: Path) -> Iterator[sqlite3.Connection]:
     """A new database at *path* with the task table: WAL, and every commit reaches the disk."""
@@ -52,7 +41,7 @@ def database(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
-        for statement in ddl():
+        for statement in ddl(sqlite.dialect()):
             connection.execute(statement)
         yield connection
     finally:
@@ -88,43 +77,10 @@ def complete(connection: sqlite3.Connection, claimed: list[tuple[int, int, str]]
         connection.executemany(COMPLETE, [(now, seq, attempt) for seq, attempt, _ in claimed])
 
 
-def rows_per_second(n: int, *, path: Path, batch: int = 500) -> float:
-    """How many tasks a second are inserted, claimed and completed, *batch* of them to a transaction.
-
-    Args:
-        n: tasks in all.
-        path: of a database file that does not exist yet.
-    """
-    with database(path) as connection:
-        started = time.perf_counter()
-        for first in range(0, n, batch):
-            count = min(batch, n - first)
-            insert(connection, first, count)
-            complete(connection, claim(connection, count))
-        return n / (time.perf_counter() - started)
-
-
-def single_commit_seconds(n: int, *, path: Path) -> float:
-    """The median of *n* times that one insert and its commit took.
-
-    Args:
-        path: of a database file that does not exist yet.
-    """
-    with database(path) as connection:
-        return statistics.median(_timed_insert(connection, number) for number in range(n))
-
-
-def _timed_insert(connection: sqlite3.Connection, number: int) -> float:
-    started = time.perf_counter()
-    insert(connection, number, 1)
-    return time.perf_counter() - started
+FLOOR = Floor(database, insert, claim, complete)
 
 
 def run(scale: float = 1.0) -> dict[str, float]:
-    """The floor that this machine gives: in batches, and one at a time."""
-    with tempfile.TemporaryDirectory() as folder:
-        scratch = Path(folder)
-        return {
-            "rows_per_second": rows_per_second(max(500, int(50_000 * scale)), path=scratch / "rows.db"),
-            "single_commit_seconds": single_commit_seconds(max(50, int(2_000 * scale)), path=scratch / "commits.db"),
-        }
+    """The floor that this machine gives."""
+    with files() as new:
+        return FLOOR.figures(new, scale)

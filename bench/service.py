@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,13 @@ def scratch() -> Iterator[Path]:
     """A folder for one workload's databases."""
     with tempfile.TemporaryDirectory(prefix="actors-bench-") as folder:
         yield Path(folder)
+
+
+@contextmanager
+def files() -> Iterator[Callable[[str], Path]]:
+    """Gives the path of a new database file, by a name; the files are gone on leaving."""
+    with scratch() as folder:
+        yield lambda name: folder / f"{name}.db"
 
 
 def system(database: Path | str) -> tuple[TaskSystem, DeclaredTask[[int], None]]:

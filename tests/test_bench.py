@@ -151,7 +151,7 @@ def test_goals_travel_out_of_the_workloads_process(monkeypatch: pytest.MonkeyPat
 
 def test_the_raw_run_leaves_every_row_completed_once(tmp_path: Path) -> None:
     path = tmp_path / "rows.db"
-    assert raw.rows_per_second(25, path=path, batch=10) > 0
+    assert raw.FLOOR.rows_per_second(25, path, batch=10) > 0
     assert statuses(path) == [("completed", 1, 25)]
 
 
@@ -169,7 +169,7 @@ def test_the_raw_claim_walks_the_index_of_claimable_tasks(tmp_path: Path) -> Non
 
 
 def test_the_raw_run_on_a_server_leaves_every_row_completed_once(postgres_url: str) -> None:
-    assert pg_raw.rows_per_second(25, url=postgres_url, batch=10) > 0
+    assert pg_raw.FLOOR.rows_per_second(25, postgres_url, batch=10) > 0
     with postgres.connect(postgres_url) as connection:
         found = connection.execute(
             f"SELECT status, attempt, count(*) FROM {task.name} GROUP BY 1, 2".encode()
@@ -210,11 +210,11 @@ async def test_a_load_goes_on_until_it_is_cancelled(
 
 
 def test_a_servers_single_commit_takes_time(postgres_url: str) -> None:
-    assert pg_raw.single_commit_seconds(3, url=postgres_url) > 0
+    assert pg_raw.FLOOR.single_commit_seconds(3, postgres_url) > 0
 
 
 def test_a_single_commit_takes_time(tmp_path: Path) -> None:
-    assert raw.single_commit_seconds(3, path=tmp_path / "commits.db") > 0
+    assert raw.FLOOR.single_commit_seconds(3, tmp_path / "commits.db") > 0
 
 
 def test_the_file_system_of_a_folder_is_that_of_its_nearest_mount(
