@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import trio
 
 from actors.store.schema import task
 from bench.drain import fill
+from bench.floor import Address, New
 from bench.goals import Goal
-from bench.service import scratch, settled, system
+from bench.service import files, settled, system
 
 ENDED, FUTURE, PAUSED = 1_000_000, 1_000_000, 300_000
 COUNT = 20_000
@@ -33,17 +34,22 @@ def run(scale: float = 1.0) -> dict[str, float]:
     The paused ones are at the head of the lane, and of a type that this node knows. The two tables take turns; the
     medians are told.
     """
+    with files() as new:
+        return compared(new, crowd, scale)
+
+
+def compared(new: New[Address], crowd: Callable[[Address, float], None], scale: float) -> dict[str, float]:
+    """The medians on two of the databases that *new* makes; *crowd* puts into one of them what cannot run."""
     count = max(1000, round(COUNT * scale))
     figures: dict[str, list[float]] = {"empty": [], "full": []}
-    with scratch() as folder:
-        full, empty = folder / "full.db", folder / "empty.db"
-        for path in (full, empty):
-            trio.run(fill, path, 0)  # makes the tables
-        crowd(full, scale)
-        for number in range(ROUNDS):
-            for name, path in (("empty", empty), ("full", full)):
-                trio.run(fill, path, count)
-                figures[name].append(trio.run(rate, path, (number + 1) * count, count))
+    tables = {name: new(f"{name}_table") for name in figures}
+    for table in tables.values():
+        trio.run(fill, table, 0)  # makes the tables
+    crowd(tables["full"], scale)
+    for number in range(ROUNDS):
+        for name, table in tables.items():
+            trio.run(fill, table, count)
+            figures[name].append(trio.run(rate, table, (number + 1) * count, count))
     return {f"{name}_per_second": sorted(values)[ROUNDS // 2] for name, values in figures.items()}
 
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import trio
-
 from actors.store.schema import task
-from bench.backlog import COUNT, DAY, ENDED, FUTURE, PAUSED, ROUNDS, rate
-from bench.drain import fill
+from bench.backlog import DAY, ENDED, FUTURE, PAUSED, compared
 from bench.goals import Goal
 from bench.postgres import connect, server
 
@@ -30,18 +27,8 @@ def run(scale: float = 1.0) -> dict[str, float]:
     The paused ones are at the head of the lane, and of a type that this node knows. The two tables take turns; the
     medians are told.
     """
-    count = max(1000, round(COUNT * scale))
-    figures: dict[str, list[float]] = {"empty": [], "full": []}
     with server() as postgres:
-        urls = {name: postgres.database(f"{name}_table") for name in figures}
-        for url in urls.values():
-            trio.run(fill, url, 0)  # makes the tables
-        crowd(urls["full"], scale)
-        for number in range(ROUNDS):
-            for name, url in urls.items():
-                trio.run(fill, url, count)
-                figures[name].append(trio.run(rate, url, (number + 1) * count, count))
-    return {f"{name}_per_second": sorted(values)[ROUNDS // 2] for name, values in figures.items()}
+        return compared(postgres.database, crowd, scale)
 
 
 def crowd(url: str, scale: float) -> None:
