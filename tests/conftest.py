@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -31,3 +32,15 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     """The SQLAlchemy URL (``postgresql+psycopg://…``) of a fresh, empty database."""
     with postgres_server.database() as url:
         yield url
+
+
+@pytest.fixture
+def file_url(tmp_path: Path) -> str:
+    """The URL of a database file that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'tasks.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_url(request: pytest.FixtureRequest) -> str:
+    """The URL of an empty database; the test runs once on each kind."""
+    return str(request.getfixturevalue("file_url" if request.param == "sqlite" else "postgres_url"))

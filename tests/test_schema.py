@@ -20,15 +20,6 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "tasks.db"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, path: Path) -> str:
-    """An empty database."""
-    if request.param == "sqlite":
-        return f"sqlite:///{path}"
-    made: str = request.getfixturevalue("postgres_url")
-    return made
-
-
 def set_version(url: str, number: int) -> None:
     engine = make_engine(url)
     with engine.begin() as connection:
@@ -36,41 +27,41 @@ def set_version(url: str, number: int) -> None:
     engine.dispose()
 
 
-def test_an_empty_database_gets_the_newest_tables(url: str) -> None:
-    versions = schema.check(url)
+def test_an_empty_database_gets_the_newest_tables(any_url: str) -> None:
+    versions = schema.check(any_url)
     assert (versions.found, versions.newest, versions.due) == (None, CURRENT, True)
-    done = schema.upgrade(url)
+    done = schema.upgrade(any_url)
     assert (done.before, done.after, done.copy) == (None, CURRENT, None)
-    assert schema.check(url).found == CURRENT
-    assert not schema.check(url).due
+    assert schema.check(any_url).found == CURRENT
+    assert not schema.check(any_url).due
 
 
-def test_an_older_database_is_upgraded_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    schema.upgrade(url)
+def test_an_older_database_is_upgraded_once(any_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    schema.upgrade(any_url)
     know_next_version(monkeypatch)
-    assert (schema.check(url).found, schema.check(url).due) == (CURRENT, True)
-    done = schema.upgrade(url)
+    assert (schema.check(any_url).found, schema.check(any_url).due) == (CURRENT, True)
+    done = schema.upgrade(any_url)
     assert (done.before, done.after) == (CURRENT, NEXT)
-    assert (done.copy is not None and os.path.exists(done.copy)) is url.startswith("sqlite")
-    again = schema.upgrade(url)
+    assert (done.copy is not None and os.path.exists(done.copy)) is any_url.startswith("sqlite")
+    again = schema.upgrade(any_url)
     assert (again.before, again.after, again.copy) == (NEXT, NEXT, None)
 
 
-def test_a_database_of_a_later_release_is_refused_with_both_versions(url: str) -> None:
-    schema.upgrade(url)
-    set_version(url, NEXT)
+def test_a_database_of_a_later_release_is_refused_with_both_versions(any_url: str) -> None:
+    schema.upgrade(any_url)
+    set_version(any_url, NEXT)
     for call in (schema.check, schema.upgrade):
         with pytest.raises(SchemaMismatch, match=f"version {NEXT}; this code knows version {CURRENT}; install a newer"):
-            call(url)
+            call(any_url)
 
 
-def test_a_migration_that_fails_is_one_line(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    schema.upgrade(url)
+def test_a_migration_that_fails_is_one_line(any_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    schema.upgrade(any_url)
     know_next_version(monkeypatch, "broken")
     with pytest.raises(SchemaMismatch, match=f"cannot be brought to version {NEXT}") as caught:
-        schema.upgrade(url)
+        schema.upgrade(any_url)
     assert "\n" not in str(caught.value)
-    assert schema.check(url).found == CURRENT
+    assert schema.check(any_url).found == CURRENT
 
 
 def test_a_check_makes_no_file_and_changes_none(path: Path) -> None:

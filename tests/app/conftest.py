@@ -1,8 +1,6 @@
-"""Fixtures: a task system in memory, and files for those that need to outlive one."""
+"""Fixtures: a task system in memory."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pytest
 
@@ -19,9 +17,3 @@ def settings() -> Settings:
 def app(settings: Settings) -> TaskSystem:
     """A task system in memory, not yet running."""
     return TaskSystem("sqlite:///:memory:", settings=settings)
-
-
-@pytest.fixture
-def file_url(tmp_path: Path) -> str:
-    """The URL of a database file that does not exist yet."""
-    return f"sqlite:///{tmp_path / 'tasks.db'}"

@@ -18,15 +18,9 @@ async def echo(text: str) -> str:
     return text
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, file_url: str) -> str:
-    """An empty database; the test runs once on each kind."""
-    return file_url if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
-
-
 @pytest.fixture
-def app(url: str, settings: Settings) -> TaskSystem:
-    return TaskSystem(url, settings=settings)
+def app(any_url: str, settings: Settings) -> TaskSystem:
+    return TaskSystem(any_url, settings=settings)
 
 
 async def test_a_task_runs_and_gives_its_result_and_its_events(app: TaskSystem) -> None:
@@ -112,8 +106,8 @@ async def test_what_one_run_left_waiting_the_next_one_runs(app: TaskSystem) -> N
             assert await app.nodes() == []
 
 
-async def test_a_node_beside_it_submits_waits_cancels_and_pauses(app: TaskSystem, url: str) -> None:
-    beside = TaskSystem(url)
+async def test_a_node_beside_it_submits_waits_cancels_and_pauses(app: TaskSystem, any_url: str) -> None:
+    beside = TaskSystem(any_url)
     started = trio.Event()
 
     @app.task

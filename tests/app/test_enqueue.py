@@ -59,10 +59,10 @@ def prepared(url: str) -> str:
     return url
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, file_url: str) -> str:
+@pytest.fixture
+def url(any_url: str) -> str:
     """A database with the tables of both."""
-    return prepared(file_url if request.param == "sqlite" else request.getfixturevalue("postgres_url"))
+    return prepared(any_url)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,15 +18,6 @@ from tests.migrations import CURRENT, NEXT, know_next_version, run_script
 from tests.waiting import until
 
 WORDS_BEFORE, WORDS_AFTER = 10, 10
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'tasks.db'}"
-    made: str = request.getfixturevalue("postgres_url")
-    return made
 
 
 async def echo(text: str) -> str:
@@ -108,9 +98,9 @@ def upgrade_beneath(url: str, patch: pytest.MonkeyPatch, by_hand: bool) -> int |
 
 @pytest.mark.parametrize("by_hand", [False, True], ids=["by the command", "by the printed SQL"])
 async def test_nodes_go_on_while_columns_indexes_and_a_table_are_added(
-    url: str, monkeypatch: pytest.MonkeyPatch, by_hand: bool
+    any_url: str, monkeypatch: pytest.MonkeyPatch, by_hand: bool
 ) -> None:
-    service = Service(url)
+    service = Service(any_url)
     first, last = service.nodes[0], service.nodes[-1]
     with trio.fail_after(60):
         async with service.running(), trio.open_nursery() as nursery:
@@ -120,7 +110,7 @@ async def test_nodes_go_on_while_columns_indexes_and_a_table_are_added(
             )
             running = await first.submit(TaskRequest("endless"))
             await service.heard(WORDS_BEFORE)
-            assert await trio.to_thread.run_sync(upgrade_beneath, url, monkeypatch, by_hand) == NEXT
+            assert await trio.to_thread.run_sync(upgrade_beneath, any_url, monkeypatch, by_hand) == NEXT
             await service.heard(WORDS_AFTER)
             assert await (await last.submit(TaskRequest("flaky"))).result() == 2
             child = await (await last.submit(TaskRequest("parent"))).result()
@@ -137,7 +127,7 @@ async def test_nodes_go_on_while_columns_indexes_and_a_table_are_added(
             nursery.cancel_scope.cancel()
     with pytest.MonkeyPatch.context() as future:
         know_next_version(future, "additions")
-        assert schema.check(url).found == NEXT
+        assert schema.check(any_url).found == NEXT
 
 
 def lease_is_long_over(connection: Connection) -> bool:

@@ -17,15 +17,6 @@ from tests.whole.process import Program, poll
 Start = Callable[..., Program]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'tasks.db'}"
-    made: str = request.getfixturevalue("postgres_url")
-    return made
-
-
 def fill(url: str) -> None:
     """Tables of this release with two tasks."""
     engine = make_engine(url)
@@ -62,27 +53,27 @@ def meet(start: Start, url: str) -> list[str]:
     return [found_first, found_second]
 
 
-def test_two_processes_upgrade_at_once_and_one_does_it(url: str, start: Start, tmp_path: Path) -> None:
-    fill(url)
-    assert meet(start, url) == [str(CURRENT), str(NEXT)]
-    engine = make_engine(url)
+def test_two_processes_upgrade_at_once_and_one_does_it(any_url: str, start: Start, tmp_path: Path) -> None:
+    fill(any_url)
+    assert meet(start, any_url) == [str(CURRENT), str(NEXT)]
+    engine = make_engine(any_url)
     with engine.begin() as connection:
         assert "colour" in anatomy(connection)["actors_task"]["columns"]
         assert World(connection).counts() == World(connection).gauges() == {"pending": 2}
     engine.dispose()
-    assert len(list(tmp_path.glob("*.backup"))) == (1 if url.startswith("sqlite") else 0)
+    assert len(list(tmp_path.glob("*.backup"))) == (1 if any_url.startswith("sqlite") else 0)
 
 
-def test_two_processes_make_the_tables_at_once_and_one_does_it(url: str, start: Start) -> None:
-    assert meet(start, url) == ["None", str(NEXT)]
+def test_two_processes_make_the_tables_at_once_and_one_does_it(any_url: str, start: Start) -> None:
+    assert meet(start, any_url) == ["None", str(NEXT)]
 
 
-def test_a_process_that_dies_within_an_upgrade_leaves_the_database_as_it_was(url: str, start: Start) -> None:
-    fill(url)
-    program = start("upgrading", url)
+def test_a_process_that_dies_within_an_upgrade_leaves_the_database_as_it_was(any_url: str, start: Start) -> None:
+    fill(any_url)
+    program = start("upgrading", any_url)
     assert program.line("inside") == [str(CURRENT)]
     program.kill()
-    engine = make_engine(url)
+    engine = make_engine(any_url)
     with engine.begin() as connection:
         assert schema.create(connection) == CURRENT
         assert "colour" not in anatomy(connection)["actors_task"]["columns"]
@@ -90,12 +81,11 @@ def test_a_process_that_dies_within_an_upgrade_leaves_the_database_as_it_was(url
     engine.dispose()
 
 
-def test_nobody_writes_between_the_copy_and_the_commit(start: Start, tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'tasks.db'}"
-    fill(url)
-    program = start("upgrading", url)
+def test_nobody_writes_between_the_copy_and_the_commit(start: Start, file_url: str) -> None:
+    fill(file_url)
+    program = start("upgrading", file_url)
     program.line("inside")
-    engine = make_engine(url, busy_seconds=0.0)
+    engine = make_engine(file_url, busy_seconds=0.0)
     with engine.connect() as connection:
         with pytest.raises(Exception, match="locked"):
             connection.begin()
