@@ -14,16 +14,12 @@ Start = Callable[..., AbstractAsyncContextManager[Service]]
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    """The URL of a database that does not exist yet."""
-    return f"sqlite:///{tmp_path / 'tasks.db'}"
-
-
-@pytest.fixture
-def start(url: str, tmp_path: Path) -> Start:
+def start(file_url: str, tmp_path: Path) -> Start:
     """`start("tcp_service.py")` serves while its block runs; tasks get 1 s of grace unless it says otherwise."""
 
     def start(*command: str, grace: float = 1.0) -> AbstractAsyncContextManager[Service]:
-        return serving(command, DATABASE_URL=url, OUTBOX=str(tmp_path / "outbox.txt"), TASK_GRACE_SECONDS=str(grace))
+        return serving(
+            command, DATABASE_URL=file_url, OUTBOX=str(tmp_path / "outbox.txt"), TASK_GRACE_SECONDS=str(grace)
+        )
 
     return start

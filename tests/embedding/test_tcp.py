@@ -41,17 +41,17 @@ async def all_done(url: str, ids: Sequence[str]) -> None:
     await eventually(done)
 
 
-async def test_each_line_becomes_a_task(start: Start, url: str) -> None:
+async def test_each_line_becomes_a_task(start: Start, file_url: str) -> None:
     async with start(EXAMPLE) as service, connected(service) as stream:
         await stream.send_all("one\ntwé".encode()[:-1])
         await stream.send_all("é".encode()[-1:] + b"\nthree\nunfinished")
         ids = await answers(stream, 3)
-        await all_done(url, ids)
-        assert [task.result_data for task in await stored(url)] == [3, 3, 5]
+        await all_done(file_url, ids)
+        assert [task.result_data for task in await stored(file_url)] == [3, 3, 5]
         assert await service.interrupt() == 0
 
 
-async def test_a_line_that_cannot_be_ends_its_connection_and_no_other(start: Start, url: str) -> None:
+async def test_a_line_that_cannot_be_ends_its_connection_and_no_other(start: Start, file_url: str) -> None:
     async with start(EXAMPLE) as service, connected(service) as stream:
         for nonsense in (b"x" * 70_000, b"\xff\n"):
             async with connected(service) as bad:
@@ -60,24 +60,26 @@ async def test_a_line_that_cannot_be_ends_its_connection_and_no_other(start: Sta
                     assert await bad.receive_some() == b""
         await stream.send_all(b"fine\n")
         assert len((await answers(stream, 1))[0]) == 36
-    assert [task.input_data for task in await stored(url)] == [{"line": "fine"}]
+    assert [task.input_data for task in await stored(file_url)] == [{"line": "fine"}]
 
 
-async def test_ctrl_c_lets_what_runs_finish(start: Start, url: str) -> None:
+async def test_ctrl_c_lets_what_runs_finish(start: Start, file_url: str) -> None:
     async with start(EXAMPLE, grace=10) as service, connected(service) as stream:
         await stream.send_all(b"one\ntwo\n")
         ids = await answers(stream, 2)
         service.process.send_signal(signal.SIGTERM)
         assert await service.ended() == 0
         assert "Traceback" not in service.said
-    assert [(task.task_id, task.status) for task in await stored(url)] == [(task_id, S.COMPLETED) for task_id in ids]
+    assert [(task.task_id, task.status) for task in await stored(file_url)] == [
+        (task_id, S.COMPLETED) for task_id in ids
+    ]
 
 
-async def test_kill_9_loses_no_line_that_was_answered(start: Start, url: str) -> None:
+async def test_kill_9_loses_no_line_that_was_answered(start: Start, file_url: str) -> None:
     async with start(EXAMPLE) as service, connected(service) as stream:
         await stream.send_all(b"".join(b"line %d\n" % number for number in range(20)))
         ids = await answers(stream, 20)
         await service.kill()
-    assert S.COMPLETED not in {task.status for task in await stored(url)}
+    assert S.COMPLETED not in {task.status for task in await stored(file_url)}
     async with start(EXAMPLE):
-        await all_done(url, ids)
+        await all_done(file_url, ids)

@@ -79,7 +79,7 @@ async def test_a_task_is_cancelled_once(start: Start, example: str) -> None:
         assert (await client.http.delete(f"/tasks/{task_id}")).status_code == 409
 
 
-async def test_what_cannot_be_is_refused_in_words_and_not_stored(start: Start, example: str, url: str) -> None:
+async def test_what_cannot_be_is_refused_in_words_and_not_stored(start: Start, example: str, file_url: str) -> None:
     async with start(example) as service, client_of(service) as client:
         for body in ({"pages": "many"}, {}):
             answer = await client.http.post("/tasks", json=body)
@@ -88,25 +88,25 @@ async def test_what_cannot_be_is_refused_in_words_and_not_stored(start: Start, e
         for method in ("GET", "DELETE"):
             assert (await client.http.request(method, "/tasks/no-such-task")).status_code == 404
         assert await service.interrupt() == 0
-    assert await stored(url) == []
+    assert await stored(file_url) == []
 
 
 async def test_ctrl_c_ends_it_cleanly_and_the_task_goes_on_at_the_next_start(
-    start: Start, example: str, url: str
+    start: Start, example: str, file_url: str
 ) -> None:
     async with start(example) as service, client_of(service) as client:
         running = await client.submit(pages=AGES)
         await client.until(running, S.RUNNING)
         assert await service.interrupt() == 0, "a connection that is kept open does not hold it up"
         assert "Traceback" not in service.said
-    (task,) = await stored(url)
+    (task,) = await stored(file_url)
     assert (task.status, task.attempt, task.retry_count) == (S.PENDING, 1, 0)
     async with start(example) as service, client_of(service) as client:
         assert (await client.until(running, S.RUNNING))["attempt"] == 2
 
 
 async def test_the_server_stops_first_so_that_its_last_requests_find_the_tasks_there(
-    start: Start, example: str, url: str
+    start: Start, example: str, file_url: str
 ) -> None:
     body = b'{"pages": 1}'
     head = b"POST /tasks HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(
@@ -121,16 +121,16 @@ async def test_the_server_stops_first_so_that_its_last_requests_find_the_tasks_t
         await stream.send_all(body[5:])
         assert (await stream.receive_some()).startswith(b"HTTP/1.1 202")
         assert await service.ended() == 0
-    assert len(await stored(url)) == 2
+    assert len(await stored(file_url)) == 2
 
 
-async def test_kill_9_loses_nothing(start: Start, example: str, url: str) -> None:
+async def test_kill_9_loses_nothing(start: Start, example: str, file_url: str) -> None:
     async with start(example) as service, client_of(service) as client:
         ids = [await client.submit(pages) for pages in [AGES] * 9 + [30]]
         for task_id in ids:
             await client.until(task_id, S.RUNNING)
         await service.kill()
-    assert [task.status for task in await stored(url)] == [S.RUNNING] * 10
+    assert [task.status for task in await stored(file_url)] == [S.RUNNING] * 10
     async with start(example) as service, client_of(service) as client:
         again = [await client.until(task_id, S.RUNNING) for task_id in reversed(ids)]
         assert [task["attempt"] for task in again] == [2] * 10

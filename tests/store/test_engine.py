@@ -111,26 +111,24 @@ def pragma(engine: Engine, name: str) -> object:
         return connection.exec_driver_sql(f"PRAGMA {name}").scalar()
 
 
-def test_sqlite_is_set_to_survive_a_power_cut(tmp_path: Path) -> None:
-    engine = make_engine(f"sqlite:///{tmp_path / 'tasks.db'}", busy_seconds=3.0)
+def test_sqlite_is_set_to_survive_a_power_cut(file_url: str) -> None:
+    engine = make_engine(file_url, busy_seconds=3.0)
     assert pragma(engine, "journal_mode") == "wal"
     assert pragma(engine, "synchronous") == 2  # FULL
     assert pragma(engine, "busy_timeout") == 3000
     engine.dispose()
 
 
-def test_a_transaction_takes_the_write_lock_when_it_begins(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'tasks.db'}"
-    first, second = make_engine(url), make_engine(url, busy_seconds=0.0)
+def test_a_transaction_takes_the_write_lock_when_it_begins(file_url: str) -> None:
+    first, second = make_engine(file_url), make_engine(file_url, busy_seconds=0.0)
     with first.begin(), second.connect() as connection, pytest.raises(Exception, match="database is locked"):
         connection.begin()
     first.dispose()
     second.dispose()
 
 
-def test_a_read_only_engine_reads_a_snapshot_beside_a_writer_and_refuses_writes(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'tasks.db'}"
-    writer, reader = make_engine(url), make_engine(url, read_only=True)
+def test_a_read_only_engine_reads_a_snapshot_beside_a_writer_and_refuses_writes(file_url: str) -> None:
+    writer, reader = make_engine(file_url), make_engine(file_url, read_only=True)
     with writer.begin() as connection:
         schema.create(connection)
     with writer.begin() as writing, reader.begin() as reading:

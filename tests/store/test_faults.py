@@ -18,9 +18,8 @@ from actors.store.outside import data_version
 from tests.store.world import World
 
 
-def test_a_lock_that_another_process_holds_passes(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'tasks.db'}"
-    first, second = make_engine(url), make_engine(url, busy_seconds=0.0)
+def test_a_lock_that_another_process_holds_passes(file_url: str) -> None:
+    first, second = make_engine(file_url), make_engine(file_url, busy_seconds=0.0)
     with first.begin(), second.connect() as connection, pytest.raises(sqlite3.OperationalError) as caught:
         connection.begin()
     assert passing(caught.value) == "another process holds the write lock"
@@ -28,8 +27,8 @@ def test_a_lock_that_another_process_holds_passes(tmp_path: Path) -> None:
     second.dispose()
 
 
-def test_a_full_disk_passes(tmp_path: Path) -> None:
-    engine = make_engine(f"sqlite:///{tmp_path / 'tasks.db'}")
+def test_a_full_disk_passes(file_url: str) -> None:
+    engine = make_engine(file_url)
     with engine.begin() as connection:
         schema.create(connection)
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
@@ -89,9 +88,8 @@ def test_one_process_at_a_time_holds_the_file_and_the_other_is_told_which(tmp_pa
     other.release()
 
 
-def test_what_another_connection_commits_is_noticed(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'tasks.db'}"
-    one, other = make_engine(url), make_engine(url)
+def test_what_another_connection_commits_is_noticed(file_url: str) -> None:
+    one, other = make_engine(file_url), make_engine(file_url)
     with one.begin() as connection:
         schema.create(connection)
     with one.connect() as watching:

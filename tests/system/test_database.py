@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,11 +37,6 @@ def fail(connection: Connection) -> None:
     raise ValueError("bad operation")
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'tasks.db'}"
-
-
 @pytest.fixture(params=["threaded", "inline"])
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -52,8 +46,8 @@ def opened(kind: str, url: str) -> ThreadedDatabase | InlineDatabase:
     return ThreadedDatabase(url) if kind == "threaded" else InlineDatabase(MEMORY)
 
 
-async def test_each_write_is_a_transaction_and_errors_go_to_the_asker(kind: str, url: str) -> None:
-    database = opened(kind, url)
+async def test_each_write_is_a_transaction_and_errors_go_to_the_asker(kind: str, file_url: str) -> None:
+    database = opened(kind, file_url)
     await database.write(sql("CREATE TABLE t (n INTEGER)"))
     await database.write(sql("INSERT INTO t VALUES (1)"))
     with pytest.raises(ValueError, match="bad operation"):
@@ -68,8 +62,8 @@ async def test_each_write_is_a_transaction_and_errors_go_to_the_asker(kind: str,
     await database.close()
 
 
-async def test_writes_go_in_the_order_in_which_they_were_asked_for(url: str) -> None:
-    database, done = ThreadedDatabase(url), list[int]()
+async def test_writes_go_in_the_order_in_which_they_were_asked_for(file_url: str) -> None:
+    database, done = ThreadedDatabase(file_url), list[int]()
     async with trio.open_nursery() as nursery:
         for number in range(20):
             await trio.lowlevel.checkpoint()
@@ -79,8 +73,8 @@ async def test_writes_go_in_the_order_in_which_they_were_asked_for(url: str) -> 
     await database.close()
 
 
-async def test_a_cancel_ends_the_waiting_and_the_transaction_comes_to_its_end(url: str) -> None:
-    database = ThreadedDatabase(url)
+async def test_a_cancel_ends_the_waiting_and_the_transaction_comes_to_its_end(file_url: str) -> None:
+    database = ThreadedDatabase(file_url)
     await database.write(sql("CREATE TABLE t (n INTEGER)"))
     token, begun, gate = trio.lowlevel.current_trio_token(), trio.Event(), threading.Event()
 
@@ -98,9 +92,9 @@ async def test_a_cancel_ends_the_waiting_and_the_transaction_comes_to_its_end(ur
     await database.close()
 
 
-async def test_closing_finishes_what_was_put(url: str) -> None:
+async def test_closing_finishes_what_was_put(file_url: str) -> None:
     done: list[str] = []
-    thread = ConnectionThread("writer", make_engine(url))
+    thread = ConnectionThread("writer", make_engine(file_url))
     gate = threading.Event()
     for job in (lambda _: gate.wait(5), lambda _: done.append("first"), lambda _: done.append("second")):
         thread.put(job, lambda *_: None)
@@ -109,12 +103,12 @@ async def test_closing_finishes_what_was_put(url: str) -> None:
     assert done == ["first", "second"]
 
 
-async def test_a_thread_that_was_given_nothing_closes_too(url: str) -> None:
-    ConnectionThread("idle", make_engine(url)).close()
+async def test_a_thread_that_was_given_nothing_closes_too(file_url: str) -> None:
+    ConnectionThread("idle", make_engine(file_url)).close()
 
 
-async def test_timers_run_while_nothing_is_written_and_beside_what_is(url: str) -> None:
-    database = ThreadedDatabase(url)
+async def test_timers_run_while_nothing_is_written_and_beside_what_is(file_url: str) -> None:
+    database = ThreadedDatabase(file_url)
     ticks: list[int] = []
     token, enough = trio.lowlevel.current_trio_token(), trio.Event()
 
@@ -132,10 +126,10 @@ async def test_timers_run_while_nothing_is_written_and_beside_what_is(url: str) 
 
 
 async def test_a_timer_that_fails_is_logged_and_tried_again(
-    url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    file_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("actors.system.database.PAUSE_AFTER_FAULT", 0.001)
-    database = ThreadedDatabase(url)
+    database = ThreadedDatabase(file_url)
     token, again = trio.lowlevel.current_trio_token(), trio.Event()
     faults = [ValueError("no lease today")]
 
@@ -151,8 +145,8 @@ async def test_a_timer_that_fails_is_logged_and_tried_again(
     assert "no lease today" in caplog.text
 
 
-async def test_a_connection_that_was_lost_is_made_anew(url: str) -> None:
-    database = ThreadedDatabase(url)
+async def test_a_connection_that_was_lost_is_made_anew(file_url: str) -> None:
+    database = ThreadedDatabase(file_url)
 
     def lose_it(connection: Connection) -> None:
         connection.invalidate()
@@ -164,8 +158,8 @@ async def test_a_connection_that_was_lost_is_made_anew(url: str) -> None:
     await database.close()
 
 
-async def test_the_heart_renews_the_lease_with_its_snapshot(url: str) -> None:
-    database = ThreadedDatabase(url)
+async def test_the_heart_renews_the_lease_with_its_snapshot(file_url: str) -> None:
+    database = ThreadedDatabase(file_url)
     await database.write(schema.create)
     await database.write(lambda connection: nodes.register(connection, "node-1", 100.0, 115.0, working=True))
     described, pauses = list[str](), list[float]()
@@ -193,8 +187,8 @@ async def test_the_heart_renews_the_lease_with_its_snapshot(url: str) -> None:
     await database.close()
 
 
-async def test_a_heart_that_beats_for_a_row_that_is_gone_says_so(url: str) -> None:
-    database, missed = ThreadedDatabase(url), trio.Event()
+async def test_a_heart_that_beats_for_a_row_that_is_gone_says_so(file_url: str) -> None:
+    database, missed = ThreadedDatabase(file_url), trio.Event()
     await database.write(schema.create)
     heart = Heart("nobody", 15.0, lambda: 107.0, lambda: "{}", every=0.5)
     heart.missed = missed.set
@@ -232,8 +226,8 @@ class Watch:
         return self._looks > before
 
 
-async def test_the_look_out_calls_first_and_then_for_the_commits_of_others_and_not_for_its_own(url: str) -> None:
-    database, other = ThreadedDatabase(url), ThreadedDatabase(url)
+async def test_the_look_out_calls_first_and_then_for_the_commits_of_others_and_not_for_its_own(file_url: str) -> None:
+    database, other = ThreadedDatabase(file_url), ThreadedDatabase(file_url)
     watch = Watch(database)
     assert await watch.called(), "what was written before the first look was missed"
     assert not await watch.called()
@@ -261,11 +255,11 @@ class Wall:
 
 
 async def test_the_look_out_calls_when_the_wall_clock_steps_forward_and_once(
-    url: str, monkeypatch: pytest.MonkeyPatch
+    file_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wall = Wall()
     monkeypatch.setattr("actors.system.heart.time", wall)
-    database = ThreadedDatabase(url)
+    database = ThreadedDatabase(file_url)
     watch = Watch(database)
     await watch.called()
     heard = []
