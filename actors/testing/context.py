@@ -10,6 +10,8 @@ from contextvars import Token
 from types import TracebackType
 from typing import Any
 
+import attrs
+
 from ..core import options
 from ..core.codec import as_json, dumps
 from ..core.errors import InvalidOption
@@ -127,35 +129,32 @@ def fake_context(
     Raises:
         InvalidOption, InvalidPayload: a value that no task could have.
     """
-    now = time.time()
-    context = FakeContext(
-        Claimed(
-            seq=0,
-            task_id=task_id or _new_id(),
-            task_type=options.word("task_type", task_type),
-            lane=ExecutionMode.COROUTINE.value,
-            mode=ExecutionMode.COROUTINE.value,
-            priority=options.priority(priority),
-            input_data=_json(input_data),
-            metadata=_json(metadata, "metadata"),
-            created_at=now,
-            due_at=now,
-            started_at=now,
-            attempt=options.whole("attempt", attempt, 1),
-            retry_count=options.whole("retry_count", retry_count, 0),
-            crash_count=0,
-            crashes_seen=0,
-            max_retries=options.whole("max_retries", max_retries, 0),
-            timeout_seconds=options.limit("timeout", timeout),
-            soft_timeout_seconds=options.limit("soft_timeout", soft_timeout),
-            claimed_as="pending",
-            alone=0,
-        ),
-        options.mapping("resources", {} if resources is None else resources, "resources by name"),
+    task = attrs.evolve(
+        _just_started(task_id or _new_id(), time.time()),
+        task_type=options.word("task_type", task_type),
+        priority=options.priority(priority),
+        input_data=_json(input_data),
+        metadata=_json(metadata, "metadata"),
+        attempt=options.whole("attempt", attempt, 1),
+        retry_count=options.whole("retry_count", retry_count, 0),
+        max_retries=options.whole("max_retries", max_retries, 0),
+        timeout_seconds=options.limit("timeout", timeout),
+        soft_timeout_seconds=options.limit("soft_timeout", soft_timeout),
     )
+    given = options.mapping("resources", {} if resources is None else resources, "resources by name")
+    context = FakeContext(task, given)
     if stopping is not None:
         context.stop(stopping)
     return context
+
+
+def _just_started(task_id: str, now: float) -> Claimed:
+    """The first attempt of a plain task that was due at once: what a test need not say."""
+    lane = ExecutionMode.COROUTINE.value
+    return Claimed(
+        0, task_id, "fake", lane, lane, TaskPriority.NORMAL, "{}", None,
+        now, now, now, 1, 0, 0, 0, 3, None, None, "pending", 0,
+    )  # fmt: skip
 
 
 def _json(values: Mapping[str, Any] | None, name: str = "input_data") -> str:
