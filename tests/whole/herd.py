@@ -33,37 +33,32 @@ class Herd:
     folder: Path
     names: dict[int, str] = attrs.field(factory=dict)
 
-    def begin(
+    def node(
         self,
+        *,
         lease: float = 15.0,
         submitters: int = 0,
         skew: float = 0.0,
         packages: Path = ROOT,
         url: str | None = None,
+        awaited: bool = True,
     ) -> Program:
-        """Start a node, without waiting until it is ready.
+        """Start a node.
 
         Args:
             packages: where the `actors` lies that it runs.
             url: another way to the server.
+            awaited: until it is ready; if not, `ready` does that later.
         """
         way = url or self.server.url
-        return self.start("member", way, self.folder, lease, submitters, skew, packages=packages)
+        program = self.start("member", way, self.folder, lease, submitters, skew, packages=packages)
+        return self.ready(program) if awaited else program
 
     def ready(self, program: Program) -> Program:
+        """Wait until *program* is."""
         if program.pid not in self.names:
             (self.names[program.pid],) = program.line("ready")
         return program
-
-    def node(
-        self,
-        lease: float = 15.0,
-        submitters: int = 0,
-        skew: float = 0.0,
-        packages: Path = ROOT,
-        url: str | None = None,
-    ) -> Program:
-        return self.ready(self.begin(lease, submitters, skew, packages, url))
 
     def cut_off(self) -> None:
         """End all sessions of all nodes."""

@@ -30,7 +30,7 @@ def test_what_a_killed_node_ran_runs_again_on_another_within_three_seconds(herd:
     print(f"\nkills for {SECONDS:g} s, ACTORS_KILL_SEED={SEED}")
     chance, kills = random.Random(SEED), list[tuple[float, dict[str, int]]]()
     survivors = [herd.node(submitters=3) for _ in range(2)]
-    victims = [herd.begin(submitters=3) for _ in range(2)]  # a start takes longer than a kill: one is always ahead
+    victims = [herd.node(submitters=3, awaited=False) for _ in range(2)]  # a start is longer than a kill: one is ahead
     until = time.monotonic() + SECONDS
     while time.monotonic() < until or len(kills) < FEWEST_KILLS:
         victim = herd.ready(victims.pop(0))
@@ -38,7 +38,7 @@ def test_what_a_killed_node_ran_runs_again_on_another_within_three_seconds(herd:
         poll(lambda: len(herd.running_on(victim)) > 2)  # noqa: B023  # it is over when the next one is chosen
         dead_at = victim.kill()
         kills.append((dead_at, herd.running_on(victim)))
-        victims.append(herd.begin(submitters=3))
+        victims.append(herd.node(submitters=3, awaited=False))
     poll(lambda: not herd.running_on(victim))  # nodes that end give back what they have just taken over
     end_in_order(*survivors, *map(herd.ready, victims))
     herd.work_off()
