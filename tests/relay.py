@@ -6,6 +6,7 @@ import re
 import socket
 import tempfile
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
@@ -22,7 +23,7 @@ READY: Final = b"Z\x00\x00\x00\x05I"
 Lost = Literal["commit", "client", "answer"]
 
 
-class Front:
+class Front(ABC):
     """Listens on a Unix socket of its own while the block runs, with a thread for each client.
 
     Attributes:
@@ -77,9 +78,9 @@ class Front:
             found.connect(f"{self._host}/{self._name}" if local else (self._host, self._port))
         return found
 
+    @abstractmethod
     def serve(self, client: socket.socket) -> None:
         """What is done for a client."""
-        raise NotImplementedError
 
 
 def shut(*ends: socket.socket) -> None:
