@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 import trio
 
+from actors import TaskRequest
 from actors.errors import StorageUnavailable
 from actors.store.faults import passing
 from actors.system import door, opened, supervisor
@@ -65,8 +66,8 @@ async def test_a_node_that_gets_no_connection_any_more_goes_on_when_there_is_one
     caplog.set_level(logging.WARNING, "actors.system")
     crew, results = Crew(role.url), list[str]()
 
-    async def ask(request: object) -> None:
-        results.append(await (await app.submit(request)).result())  # type: ignore[arg-type]  # any request of the crew
+    async def ask(request: TaskRequest) -> None:
+        results.append(await (await app.submit(request)).result())
 
     with trio.fail_after(60):
         async with crew.node() as app, trio.open_nursery() as nursery:
