@@ -34,10 +34,24 @@ def file(tmp_path: Path) -> File:
 
 
 @pytest.fixture
-def herd(start: Callable[..., Program], postgres_url: str, tmp_path: Path) -> Iterator[Herd]:
-    """Nodes to be started on a database that has no tables yet."""
+def worker(start: Callable[..., Program], file: File) -> Program:
+    """The program `node`, at work on that file."""
+    program: Program = start("node", file.path)
+    program.line("running")
+    return program
+
+
+@pytest.fixture
+def server(postgres_url: str) -> Iterator[OnServer]:
+    """A database on a server that has no tables yet."""
     server = OnServer(postgres_url)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def herd(start: Callable[..., Program], server: OnServer, tmp_path: Path) -> Herd:
+    """Nodes to be started on that database."""
     for noted in ("acknowledged", "executed"):
         (tmp_path / noted).touch()
-    yield Herd(start, server, tmp_path)
-    server.close()
+    return Herd(start, server, tmp_path)

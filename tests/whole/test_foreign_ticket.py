@@ -5,7 +5,7 @@ The client declares nothing, so that all it knows of a task is what is stored.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 import trio
@@ -15,13 +15,6 @@ from tests.whole.process import Program
 from tests.whole.table import File
 
 S, E = TaskStatus, TaskEventType
-
-
-@pytest.fixture
-def worker(start: Callable[..., Program], file: File) -> Program:
-    program: Program = start("node", file.path)
-    program.line("running")
-    return program
 
 
 @pytest.fixture

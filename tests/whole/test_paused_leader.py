@@ -6,10 +6,8 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 from actors.core.lifecycle import Transition
 from actors.store import schema
@@ -25,13 +23,6 @@ OLD = 40
 LEASE = 1.0
 """Of the program's nodes, in seconds."""
 LEADERS = f"SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = {LEAD} AND granted"
-
-
-@pytest.fixture
-def server(postgres_url: str) -> Iterator[OnServer]:
-    found = OnServer(postgres_url)
-    yield found
-    found.close()
 
 
 def leave_old_tasks(url: str) -> None:

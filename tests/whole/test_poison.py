@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -23,13 +23,6 @@ def test_so_it_does_when_each_time_another_node_takes_it_over(
     start: Callable[..., Program], postgres_url: str, server: OnServer
 ) -> None:
     _poison(start, server, postgres_url, "coroutine")
-
-
-@pytest.fixture
-def server(postgres_url: str) -> Iterator[OnServer]:
-    server = OnServer(postgres_url)
-    yield server
-    server.close()
 
 
 def _poison(start: Callable[..., Program], file: Tables, url: str, mode: str) -> None:

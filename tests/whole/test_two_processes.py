@@ -33,13 +33,6 @@ class Client:
 
 
 @pytest.fixture
-def worker(start: Callable[..., Program], file: File) -> Program:
-    program: Program = start("node", file.path)
-    program.line("running")
-    return program
-
-
-@pytest.fixture
 async def client(worker: Program, file: File) -> AsyncIterator[Client]:
     client = Client(file)
     async with client.app.running(work=False):

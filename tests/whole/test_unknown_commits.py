@@ -53,13 +53,11 @@ def kind_of_wire() -> type[Wire]:
 
 
 @pytest.fixture
-def scene(postgres_url: str, kind_of_wire: type[Wire]) -> Iterator[Scene]:
-    server = OnServer(postgres_url)
-    with kind_of_wire(postgres_url) as wire:
+def scene(server: OnServer, kind_of_wire: type[Wire]) -> Iterator[Scene]:
+    with kind_of_wire(server.url) as wire:
         beyond = OnServer(wire.url)
         yield Scene(wire, server, Crowd(beyond))
         beyond.close()
-    server.close()
 
 
 @pytest.mark.parametrize("lost", ["commit", "answer"])
