@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from sqlalchemy import create_engine
 STATUSES = ("pending", "running", "retrying", "completed", "failed", "cancelled", "timeout")
 
 
-class Tables:
+class Tables(ABC):
     """The tables of the task system, seen from outside.
 
     Attributes:
@@ -24,9 +25,9 @@ class Tables:
 
     url: str
 
+    @abstractmethod
     def rows(self, sql: str, *values: object) -> list[dict[str, Any]]:
         """Read, without leaving a trace."""
-        raise NotImplementedError
 
     def tasks(self, where: str = "1 = 1") -> dict[str, dict[str, Any]]:
         """The rows of tasks, by their id."""
