@@ -1,6 +1,9 @@
-"""Fixtures: a task system in memory."""
+"""Fixtures: a task system in memory, and what ends its threads."""
 
 from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -17,3 +20,11 @@ def settings() -> Settings:
 def app(settings: Settings) -> TaskSystem:
     """A task system in memory, not yet running."""
     return TaskSystem("sqlite:///:memory:", settings=settings)
+
+
+@pytest.fixture
+def release() -> Iterator[threading.Event]:
+    """What stubborn threads wait for; set at the end, so that none is left behind."""
+    event = threading.Event()
+    yield event
+    event.set()

@@ -33,14 +33,6 @@ def app(file_url: str) -> TaskSystem:
     return TaskSystem(file_url)
 
 
-@pytest.fixture
-def release() -> Iterator[threading.Event]:
-    """What stubborn threads wait for; set at the end, so that none is left behind."""
-    event = threading.Event()
-    yield event
-    event.set()
-
-
 class Log(logging.Handler):
     """Tells a blocked loop that it was told of."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from contextvars import ContextVar
 
 import pytest
@@ -17,14 +16,6 @@ from tests.waiting import until
 
 SOON = 10.0
 """Seconds within which everything here has happened, on a machine that is busy."""
-
-
-@pytest.fixture
-def release() -> Iterator[threading.Event]:
-    """What stubborn threads wait for; set at the end, so that none is left behind."""
-    event = threading.Event()
-    yield event
-    event.set()
 
 
 async def test_a_plain_function_runs_in_a_thread_and_finds_its_context(app: TaskSystem) -> None:
