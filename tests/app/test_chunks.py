@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,9 @@ import pytest
 import trio
 import trio.lowlevel
 
-from actors import ExecutionMode, Settings, TaskStatus, TaskSystem
+from actors import Settings, TaskStatus, TaskSystem
 from actors.execution.process import queue
-from tests.app.world import all_ended
+from tests.app.world import all_ended, in_process
 from tests.execution import process_handlers as handlers
 from tests.waiting import until
 
@@ -27,12 +26,6 @@ def app(file_url: str, monkeypatch: pytest.MonkeyPatch) -> TaskSystem:
     """Two slots for processes; nobody is given back because the machine is slow."""
     monkeypatch.setattr(queue, "MOST_WAIT", 1000.0)
     return TaskSystem(file_url, settings=Settings(max_cpu_workers=2, max_tasks_per_child=1000, grace_seconds=0.3))
-
-
-def declare(app: TaskSystem, function: Callable[..., Any], **options: Any) -> Any:
-    """A handler of mode process."""
-    given: dict[str, Any] = {"max_retries": 0, **options}
-    return app.register_handler(function.__name__, function, mode=ExecutionMode.PROCESS, **given)
 
 
 def most_at_once(app: TaskSystem) -> int:
@@ -52,7 +45,7 @@ def assert_nothing_runs(app: TaskSystem) -> None:
 
 
 async def test_a_deep_queue_of_small_tasks_shares_slots_and_each_has_its_own_result(app: TaskSystem) -> None:
-    double, seen = declare(app, handlers.double), 0
+    double, seen = in_process(app, handlers.double), 0
     async with app.running():
         await measured(double, number=1)
         with trio.fail_after(SOON):
@@ -69,7 +62,7 @@ async def test_a_deep_queue_of_small_tasks_shares_slots_and_each_has_its_own_res
 async def test_a_crash_in_a_deep_queue_fails_one_task_and_the_others_complete_at_their_first_attempt(
     app: TaskSystem, tmp_path: Path
 ) -> None:
-    note = declare(app, handlers.note)
+    note = in_process(app, handlers.note)
     path = str(tmp_path / "notes")
     async with app.running():
         await measured(note, path=path, number=-2)
@@ -90,7 +83,7 @@ async def test_a_crash_in_a_deep_queue_fails_one_task_and_the_others_complete_at
 
 
 async def test_a_types_own_limit_holds_for_small_tasks(app: TaskSystem) -> None:
-    double, seen = declare(app, handlers.double, max_concurrency=3), 0
+    double, seen = in_process(app, handlers.double, max_concurrency=3), 0
     async with app.running():
         await measured(double, number=1)
         with trio.fail_after(SOON):
@@ -103,7 +96,7 @@ async def test_a_types_own_limit_holds_for_small_tasks(app: TaskSystem) -> None:
 
 
 async def test_cancels_pauses_and_a_shutdown_strike_small_tasks_at_once(app: TaskSystem, tmp_path: Path) -> None:
-    note = declare(app, handlers.note)
+    note = in_process(app, handlers.note)
     path = str(tmp_path / "notes")
     async with app.running():
         await measured(note, path=path, number=-2)

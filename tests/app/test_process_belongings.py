@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trio
 
 from actors import ExecutionMode, Settings, TaskContext, TaskEventType, TaskRequest, TaskSystem
 from actors.errors import InvalidOption, TaskFailed
-from tests.app.world import collect, refused
+from tests.app.world import collect, in_process, refused
 from tests.execution import belongings
 from tests.waiting import until
 
@@ -32,11 +31,6 @@ def app(file_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TaskS
     return TaskSystem(file_url, settings=Settings(max_cpu_workers=1, grace_seconds=0.3))
 
 
-def declare(app: TaskSystem, function: Callable[..., Any], **options: Any) -> Any:
-    """A handler of mode process."""
-    return app.register_handler(function.__name__, function, **{"mode": PROCESS, "max_retries": 0, **options})
-
-
 @asynccontextmanager
 async def running(app: TaskSystem) -> AsyncIterator[None]:
     """Run *app* for as long as a test may take."""
@@ -50,7 +44,7 @@ async def test_a_plain_resource_is_opened_once_in_the_node_and_once_in_each_proc
 ) -> None:
     app.resource("pool", belongings.pool)
     app.resource("stream", belongings.stream)
-    use, look = declare(app, belongings.use), declare(app, belongings.look)
+    use, look = in_process(app, belongings.use), in_process(app, belongings.look)
     async with running(app):
         assert (await (await look.submit()).result())[0] == ["pool"]
         for _ in range(2):
@@ -65,7 +59,7 @@ async def test_a_plain_resource_is_opened_once_in_the_node_and_once_in_each_proc
 
 async def test_processes_close_theirs_while_the_node_closes_its_own(app: TaskSystem, tmp_path: Path) -> None:
     app.resource("http", belongings.http)
-    use = declare(app, belongings.use)
+    use = in_process(app, belongings.use)
 
     @app.resource("patient")
     async def patient() -> AsyncIterator[None]:
@@ -81,7 +75,7 @@ async def test_processes_close_theirs_while_the_node_closes_its_own(app: TaskSys
 
 async def test_a_resource_that_no_process_can_open_is_no_error_of_the_start(app: TaskSystem) -> None:
     app.resource("client", lambda: belongings.Plain())
-    use = declare(app, belongings.use)
+    use = in_process(app, belongings.use)
 
     @app.task
     async def here(ctx: TaskContext) -> str:
@@ -98,14 +92,14 @@ async def test_a_resource_that_no_process_can_open_is_no_error_of_the_start(app:
 def carrying(app: TaskSystem) -> TaskSystem:
     """A variable travels, and *variable* returns what it finds in it."""
     app.propagate(belongings.tenant)
-    declare(app, belongings.variable)
+    in_process(app, belongings.variable)
     return app
 
 
 async def test_a_handler_in_a_process_sees_the_submitters_variables_and_the_next_one_its_own(
     carrying: TaskSystem,
 ) -> None:
-    change = declare(carrying, belongings.change)
+    change = in_process(carrying, belongings.change)
     async with running(carrying):
         before = await carrying.submit(TaskRequest("variable"))
         belongings.tenant.set({"id": 7, "tags": ["a", None, 1.5]})
@@ -120,7 +114,7 @@ async def test_a_handler_in_a_process_sees_the_submitters_variables_and_the_next
 
 
 async def test_a_child_task_gets_the_values_that_the_handler_has_where_it_submits(carrying: TaskSystem) -> None:
-    change = declare(carrying, belongings.change)
+    change = in_process(carrying, belongings.change)
     async with running(carrying), carrying.events("variable", TaskEventType.COMPLETED) as events:
         belongings.tenant.set("the parent's")
         await (await change.submit(to="the child's")).result()
@@ -148,7 +142,7 @@ async def test_a_variable_that_no_process_could_find_is_refused_at_the_start_bef
     async with running(app):  # without handlers in processes it may be anywhere
         hidden.set("found")
         assert await (await look.submit()).result() == "found"
-    declare(app, belongings.pid)
+    in_process(app, belongings.pid)
     files = sorted(os.listdir(tmp_path))
     with refused(InvalidOption, "the context variable 'hidden' travels", "mode 'process'", "keep it in a global"):
         async with app.running():

@@ -18,7 +18,7 @@ import trio
 
 from actors import ExecutionMode, RetryPolicy, Settings, TaskEventType, TaskStatus, TaskSystem, Ticket
 from actors.errors import HandlerNotImportable, InvalidOption, TaskFailed
-from tests.app.world import all_ended, collect, refused
+from tests.app.world import all_ended, collect, in_process, refused
 from tests.environment import untraced
 from tests.execution import process_handlers as handlers
 from tests.execution.processes import begun, lives
@@ -42,12 +42,6 @@ def app(file_url: str) -> TaskSystem:
     return TaskSystem(file_url, settings=Settings(max_cpu_workers=2, grace_seconds=0.3))
 
 
-def declare(app: TaskSystem, function: Callable[..., Any], **options: Any) -> Any:
-    """A handler of mode process."""
-    given: dict[str, Any] = {"max_retries": 0, **options}
-    return app.register_handler(function.__name__, function, mode=PROCESS, **given)
-
-
 @asynccontextmanager
 async def running(app: TaskSystem) -> AsyncIterator[None]:
     """Run *app*; its slots are free again, and counted as before, when all has ended."""
@@ -67,7 +61,7 @@ def children() -> list[int]:
 
 
 async def test_a_task_runs_in_a_process_and_its_row_says_so(app: TaskSystem) -> None:
-    double, speak = declare(app, handlers.double), declare(app, handlers.speak)
+    double, speak = in_process(app, handlers.double), in_process(app, handlers.speak)
     async with running(app):
         ticket = await double.submit(number=21)
         assert await ticket.result() == 42
@@ -120,14 +114,14 @@ async def test_a_name_that_leads_elsewhere_is_refused_at_the_start_before_anythi
 
 
 async def test_a_node_that_only_submits_starts_no_processes(app: TaskSystem) -> None:
-    double = declare(app, handlers.double)
+    double = in_process(app, handlers.double)
     async with app.running(work=False):
         await double.submit(number=1)
         assert children() == []
 
 
 async def test_an_error_is_retried_by_the_policy_and_stored(app: TaskSystem) -> None:
-    again = declare(app, handlers.raise_own, max_retries=1, retry=RetryPolicy(base_delay=0, retry_on=OSError))
+    again = in_process(app, handlers.raise_own, max_retries=1, retry=RetryPolicy(base_delay=0, retry_on=OSError))
     never = app.register_handler(
         "never", handlers.raise_own, mode=PROCESS, max_retries=1, retry=RetryPolicy(never_on=handlers.OwnError)
     )
@@ -140,8 +134,8 @@ async def test_an_error_is_retried_by_the_policy_and_stored(app: TaskSystem) -> 
 
 
 async def test_a_segfault_fails_its_task_alone_and_charges_no_crash(app: TaskSystem) -> None:
-    double = declare(app, handlers.double)
-    segfault = declare(app, handlers.segfault, max_retries=1, retry=RetryPolicy(base_delay=0))
+    double = in_process(app, handlers.double)
+    segfault = in_process(app, handlers.segfault, max_retries=1, retry=RetryPolicy(base_delay=0))
     async with running(app):
         ticket = await segfault.submit()
         others = [await double.submit(number=number) for number in range(5)]
@@ -166,7 +160,7 @@ async def test_a_segfault_fails_its_task_alone_and_charges_no_crash(app: TaskSys
 async def test_a_process_that_runs_out_of_memory_fails_its_attempt_alone(
     app: TaskSystem, function: Callable[..., Any], words: str
 ) -> None:
-    hungry, double = declare(app, function), declare(app, handlers.double)
+    hungry, double = in_process(app, function), in_process(app, handlers.double)
     async with running(app):
         ticket = await hungry.submit()
         others = [await double.submit(number=number) for number in range(5)]
@@ -178,7 +172,7 @@ async def test_a_process_that_runs_out_of_memory_fails_its_attempt_alone(
 
 async def test_a_task_whose_process_is_killed_from_outside_is_tried_again(app: TaskSystem, tmp_path: Path) -> None:
     path = tmp_path / "begun"
-    work = declare(app, handlers.compute_with_a_family, max_retries=1, retry=RetryPolicy(base_delay=0))
+    work = in_process(app, handlers.compute_with_a_family, max_retries=1, retry=RetryPolicy(base_delay=0))
     async with running(app):
         ticket = await work.submit(path=str(path))
         first = await begun(path)
@@ -192,7 +186,7 @@ async def test_a_task_whose_process_is_killed_from_outside_is_tried_again(app: T
 
 
 async def test_a_soft_timeout_is_obeyed(app: TaskSystem, tmp_path: Path) -> None:
-    work = declare(app, handlers.until_stopped, soft_timeout=0.2, timeout=SOON)
+    work = in_process(app, handlers.until_stopped, soft_timeout=0.2, timeout=SOON)
     async with running(app), app.events() as events:
         ticket = await work.submit(path=str(tmp_path / "begun"))
         told = await collect(events, TaskEventType.TIMED_OUT)
@@ -201,7 +195,7 @@ async def test_a_soft_timeout_is_obeyed(app: TaskSystem, tmp_path: Path) -> None
 
 
 async def test_a_soft_timeout_that_is_ignored_is_followed_by_the_hard_one(app: TaskSystem, tmp_path: Path) -> None:
-    work = declare(app, handlers.swallow_the_stop, soft_timeout=0.3, timeout=1.0)
+    work = in_process(app, handlers.swallow_the_stop, soft_timeout=0.3, timeout=1.0)
     async with running(app):
         ticket = await work.submit(path=str(tmp_path / "begun"))
         task = await ticket.wait()
@@ -215,7 +209,7 @@ async def test_a_soft_timeout_that_is_ignored_is_followed_by_the_hard_one(app: T
 
 
 async def test_a_pending_task_is_cancelled_and_never_runs(app: TaskSystem, tmp_path: Path) -> None:
-    work = declare(app, handlers.until_stopped)
+    work = in_process(app, handlers.until_stopped)
     async with running(app):
         busy = [await work.submit(path=str(tmp_path / f"busy-{number}")) for number in range(2)]
         for number in range(2):
@@ -232,7 +226,7 @@ async def test_a_pending_task_is_cancelled_and_never_runs(app: TaskSystem, tmp_p
 async def test_a_running_task_is_cancelled_by_the_grace_time_at_the_latest(
     app: TaskSystem, function: Callable[..., Any], tmp_path: Path
 ) -> None:
-    work, machine = declare(app, function), Lateness()
+    work, machine = in_process(app, function), Lateness()
     async with running(app), machine.measured():
         ticket = await work.submit(path=str(tmp_path / "begun"))
         await begun(tmp_path / "begun")
@@ -261,7 +255,7 @@ async def test_a_shutdown_gives_back_a_task_that_its_grace_time_was_too_short_fo
 
 async def interrupted(app: TaskSystem, function: Callable[..., Any], tmp_path: Path) -> Ticket[Any]:
     """Run a task, and leave when it has begun; its ticket."""
-    work = declare(app, function)
+    work = in_process(app, function)
     async with app.running():
         ticket: Ticket[Any] = await work.submit(path=str(tmp_path / "begun"))
         await begun(tmp_path / "begun")
@@ -269,7 +263,7 @@ async def interrupted(app: TaskSystem, function: Callable[..., Any], tmp_path: P
 
 
 async def test_children_of_a_task_are_stored_with_its_outcome(app: TaskSystem) -> None:
-    parent = declare(app, handlers.submit_what_is_refused)
+    parent = in_process(app, handlers.submit_what_is_refused)
 
     @app.task
     async def child() -> str:
@@ -285,7 +279,7 @@ async def test_children_of_a_task_are_stored_with_its_outcome(app: TaskSystem) -
 
 
 async def test_hooks_are_called_in_the_node_around_an_attempt_in_a_process(app: TaskSystem) -> None:
-    double, told = declare(app, handlers.double), []
+    double, told = in_process(app, handlers.double), []
     app.before_attempt(lambda ctx: told.append(("before", ctx.task_type, os.getpid())))
     app.after_attempt(lambda ctx, end: told.append((end.outcome, ctx.task_type, os.getpid())))
     async with running(app):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,17 @@ from typing import Any
 import pytest
 import trio
 
-from actors import TaskEvent, TaskEventType, Ticket
+from actors import ExecutionMode, TaskEvent, TaskEventType, TaskSystem, Ticket
 from actors.errors import ActorsError
 
 HOUR = 3600.0
 DAY = 24 * HOUR
+
+
+def in_process(app: TaskSystem, function: Callable[..., Any], **options: Any) -> Any:
+    """*function* as a handler of mode process, without retries."""
+    given: dict[str, Any] = {"mode": ExecutionMode.PROCESS, "max_retries": 0, **options}
+    return app.register_handler(function.__name__, function, **given)
 
 
 def file_exists(url: str) -> bool:
