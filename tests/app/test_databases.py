@@ -7,15 +7,10 @@ import trio
 
 from actors import Retry, RetryPolicy, Settings, TaskContext, TaskEventType, TaskStatus, TaskSystem
 from actors.errors import TaskFailed
-from tests.app.world import HOUR, all_ended, collect
+from tests.app.world import HOUR, all_ended, collect, echo
 from tests.waiting import until
 
 AT_ONCE = RetryPolicy(max_retries=3, base_delay=0.01, jitter=False)
-
-
-async def echo(text: str) -> str:
-    """A handler that gives back what it gets."""
-    return text
 
 
 @pytest.fixture

@@ -18,12 +18,7 @@ from actors.errors import (
     SchemaMismatch,
 )
 from actors.store import schema
-from tests.app.world import HOUR, collect, file_exists, refused
-
-
-async def echo(text: str = "") -> str:
-    """A handler that gives back what it gets."""
-    return text
+from tests.app.world import HOUR, collect, echo, file_exists, refused
 
 
 async def test_what_was_acknowledged_is_seen_by_another_system(file_url: str) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from actors import TaskContext, TaskRequest, TaskStatus, TaskSystem
 from actors.errors import InvalidOption, SchemaMismatch, StorageUnavailable
 from actors.store import schema
-from tests.app.world import refused
+from tests.app.world import echo, refused
 from tests.postgres import ENVIRONMENT
 
 
@@ -134,11 +134,6 @@ async def test_nodes_that_start_at_once_on_an_empty_database_make_its_tables_onc
             for _ in range(4):
                 nursery.start_soon(run)
     assert counts == [0] * 4
-
-
-async def echo(text: str) -> str:
-    """A handler that gives back what it gets."""
-    return text
 
 
 async def test_nodes_share_the_work_and_each_sees_the_others(postgres_url: str) -> None:

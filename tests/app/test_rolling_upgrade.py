@@ -14,15 +14,11 @@ from sqlalchemy import Connection, text
 from actors import Settings, TaskContext, TaskRequest, TaskStatus, TaskSystem, schema
 from actors.store import migrate
 from actors.store.engine import make_engine
+from tests.app.world import echo
 from tests.migrations import CURRENT, NEXT, know_next_version, run_script
 from tests.waiting import until
 
 WORDS_BEFORE, WORDS_AFTER = 10, 10
-
-
-async def echo(text: str) -> str:
-    """A handler that gives back what it gets."""
-    return text
 
 
 async def flaky(context: TaskContext) -> int:

@@ -17,13 +17,8 @@ from actors.errors import (
     InvalidOption,
     NotRunning,
 )
-from tests.app.world import HOUR, file_exists, refused
+from tests.app.world import HOUR, echo, file_exists, refused
 from tests.waiting import until
-
-
-async def echo(text: str = "") -> str:
-    """A handler that gives back what it gets."""
-    return text
 
 
 class OurError(Exception):

@@ -13,12 +13,7 @@ from trio.testing import MockClock
 
 from actors import TaskEventType, TaskPriority, TaskRequest, TaskStatus, TaskSystem
 from actors.errors import InvalidOption, InvalidPayload, TaskNotFound, UnknownTaskType
-from tests.app.world import HOUR, collect, refused
-
-
-async def echo(text: str = "") -> str:
-    """A handler for what is submitted here."""
-    return text
+from tests.app.world import HOUR, collect, echo, refused
 
 
 async def test_a_ticket_carries_a_uuid_of_version_7_and_says_created(

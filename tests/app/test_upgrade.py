@@ -12,13 +12,8 @@ from actors import Settings, TaskStatus, TaskSystem, schema
 from actors.errors import SchemaMismatch
 from actors.store import migrate
 from actors.store.engine import make_engine
-from tests.app.world import HOUR, refused
+from tests.app.world import HOUR, echo, refused
 from tests.migrations import CURRENT, NEXT, know_next_version
-
-
-async def echo(text: str = "") -> str:
-    """A handler that gives back what it gets."""
-    return text
 
 
 @pytest.fixture

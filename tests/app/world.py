@@ -17,6 +17,11 @@ HOUR = 3600.0
 DAY = 24 * HOUR
 
 
+async def echo(text: str = "") -> str:
+    """A handler that gives back what it gets."""
+    return text
+
+
 def in_process(app: TaskSystem, function: Callable[..., Any], **options: Any) -> Any:
     """*function* as a handler of mode process, without retries."""
     given: dict[str, Any] = {"mode": ExecutionMode.PROCESS, "max_retries": 0, **options}
