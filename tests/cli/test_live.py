@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 import actors as package
-from tests.cli.test_work import status, wait_for
-from tests.cli.world import SERVICE, Ended, Node, Terminal, actors, program
+from tests.cli.world import SERVICE, Ended, Node, Terminal, actors, program, status, wait_for
 from tests.whole.process import poll
 
 

@@ -10,8 +10,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from actors.store.notify import LISTEN
-from tests.cli.test_work import status, wait_for
-from tests.cli.world import SERVICE, Ended, Node, actors
+from tests.cli.world import SERVICE, Ended, Node, actors, status, wait_for
 from tests.postgres import PostgresServer, clerk
 from tests.whole.process import poll
 

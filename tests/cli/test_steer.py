@@ -9,14 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.world import HOSTILE, actors
+from tests.cli.world import HOSTILE, actors, status
 
 UNKNOWN = "01890a5d-ac96-774b-bcce-b302099a8057"
-
-
-def status(task_id: str) -> str:
-    found: str = actors("show", task_id, "--json").json["status"]
-    return found
 
 
 def test_tasks_are_cancelled(submit: Callable[..., str]) -> None:

@@ -16,19 +16,9 @@ from actors import TaskSystem
 from actors.cli.logs import PlainFormatter
 from actors.cli.work import heed
 from actors.core.printable import plain
-from tests.cli.world import HOSTILE, Node, Terminal, actors, program
-from tests.whole.process import poll
+from tests.cli.world import HOSTILE, Node, Terminal, actors, program, status, wait_for
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
-
-
-def status(task_id: str) -> str:
-    found: str = actors("show", task_id, "--json").json["status"]
-    return found
-
-
-def wait_for(task_id: str, wanted: str) -> None:
-    poll(lambda: status(task_id) == wanted)
 
 
 def test_a_node_says_what_it_is_and_works(folder: Path, submit: Callable[..., str]) -> None:

@@ -23,6 +23,7 @@ import attrs
 import pytest
 
 from actors.cli import main
+from tests.whole.process import poll
 
 ROOT = Path(__file__).parents[2]
 SERVICE = """
@@ -120,6 +121,17 @@ def actors(*arguments: object, stdin: bytes = b"") -> Ended:
         main([str(argument) for argument in arguments])
     assert isinstance(end.value.code, int)
     return Ended(end.value.code, out.text(), err.text())
+
+
+def status(task_id: str) -> str:
+    """Of a task, as the commands tell it."""
+    found: str = actors("show", task_id, "--json").json["status"]
+    return found
+
+
+def wait_for(task_id: str, wanted: str) -> None:
+    """Wait until that is its status."""
+    poll(lambda: status(task_id) == wanted)
 
 
 def program(*arguments: object) -> list[str]:
