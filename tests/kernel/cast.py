@@ -66,6 +66,13 @@ class Scripted(Actor[Any]):
         self.log.append(f"{self.name} stopped")
 
 
+class DiesBadly(Scripted):
+    """Crashes as it stops."""
+
+    async def stopped(self) -> None:
+        raise Boom("in stopped")
+
+
 class Alarm(Scripted):
     """Wakes at the times *at*, one after the other."""
 

@@ -25,7 +25,7 @@ from actors.kernel import (
     TreeFailed,
     supervise,
 )
-from tests.kernel.cast import Boom, Echo, Scripted, crash_once, in_turn, run_and_tell, scripted
+from tests.kernel.cast import Boom, DiesBadly, Echo, Scripted, crash_once, in_turn, run_and_tell, scripted
 
 MANY = Limits(restarts=1000, first_delay=0)
 
@@ -413,10 +413,6 @@ async def test_a_sibling_that_is_starting_makes_room_at_once(autojump_clock: Moc
 async def test_a_sibling_that_crashes_on_its_way_down_comes_back_with_the_others(
     autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class DiesBadly(Scripted):
-        async def stopped(self) -> None:
-            raise Boom("in stopped")
-
     a = scripted([], "a")
     b: Child[Any] = Child("b", in_turn(lambda: DiesBadly([]), lambda: Scripted([])))
     async with supervise([a, b], strategy=Strategy.ONE_FOR_ALL) as tree:

@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors.kernel import ActorStopped, Child, Limits, State, Tree, TreeFailed, supervise
-from tests.kernel.cast import Boom, Echo, LastWord, Scripted, crash_once, in_turn, run_and_tell, scripted
+from tests.kernel.cast import Boom, DiesBadly, Echo, LastWord, Scripted, crash_once, in_turn, run_and_tell, scripted
 
 
 class SlowStart(Scripted):
@@ -241,10 +241,6 @@ async def test_a_crash_while_the_rest_is_handled_does_not_lose_the_rest(autojump
 async def test_a_crash_in_stopped_ends_the_child_and_the_others_stop_all_the_same(
     autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class DiesBadly(Scripted):
-        async def stopped(self) -> None:
-            raise Boom("in stopped")
-
     log: list[Any] = []
     bad: Child[Any] = Child("bad", lambda: DiesBadly(log))
     async with supervise([scripted(log, "first"), bad]) as tree:
