@@ -21,6 +21,7 @@ from actors.core.stop import StopReason
 from actors.execution.attempt import Attempt
 from actors.execution.context import current
 from tests.execution.world import Runs
+from tests.mute import BadNotes, MuteError
 from tests.waiting import until
 
 ANSWERS = {
@@ -57,24 +58,6 @@ async def raised(attempt: Attempt) -> Raised:
     outcome = await attempt.run()
     assert isinstance(outcome, Raised)
     return outcome
-
-
-class Mute(BaseException):
-    """An error that cannot say what it is."""
-
-    def __repr__(self) -> str:
-        raise ValueError
-
-    __str__ = __repr__
-
-
-class Notes(Exception):
-    """An error whose traceback cannot be made."""
-
-    def __getattribute__(self, name: str) -> object:
-        if name == "__notes__":
-            raise ValueError
-        return super().__getattribute__(name)
 
 
 @pytest.fixture(params=["coroutine", "thread"])
@@ -139,7 +122,7 @@ async def test_a_payload_that_no_longer_fits_fails_for_good_and_starts_nothing(m
         (KeyboardInterrupt(), "the handler raised KeyboardInterrupt, which is no Exception"),
         (GeneratorExit(), "the handler raised GeneratorExit, which is no Exception"),
         (BaseExceptionGroup("nursery", [GeneratorExit()]), "the handler raised GeneratorExit, which is no Exception"),
-        (Mute(), "the handler raised Mute, which is no Exception"),
+        (MuteError(), "the handler raised MuteError, which is no Exception"),
         (BaseException("panic"), "the handler raised BaseException, which is no Exception"),
     ],
     ids=[
@@ -343,19 +326,19 @@ async def test_an_error_whose_traceback_cannot_be_made_is_kept_without_one(
         raise ValueError("some errors make it fail before Python 3.13")
 
     monkeypatch.setattr("actors.execution.faults.traceback.format_exception", fail)
-    outcome = await raised(Runs().attempt(in_mode(mode, raising(Notes("noted")))))
-    assert (outcome.info.type, outcome.info.message) == ("Notes", "noted")
+    outcome = await raised(Runs().attempt(in_mode(mode, raising(BadNotes("noted")))))
+    assert (outcome.info.type, outcome.info.message) == ("BadNotes", "noted")
     assert outcome.info.traceback == "the traceback cannot be made: ValueError"
 
 
 async def test_the_outcome_of_what_cannot_be_described_names_its_type(caplog: pytest.LogCaptureFixture) -> None:
-    outcome = Runs().attempt(trio.sleep_forever, attempt=2).unexplained(Mute())
+    outcome = Runs().attempt(trio.sleep_forever, attempt=2).unexplained(MuteError())
     assert isinstance(outcome, Raised)
     assert (outcome.info.type, outcome.info.message, outcome.info.attempt) == (
-        "Mute", "an error that cannot be described", 2,
+        "MuteError", "an error that cannot be described", 2,
     )  # fmt: skip
     assert not outcome.final
-    assert "raised Mute, which cannot be described" in caplog.text
+    assert "raised MuteError, which cannot be described" in caplog.text
 
 
 @pytest.mark.parametrize("mode", ["coroutine", "thread"])

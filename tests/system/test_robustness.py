@@ -18,6 +18,7 @@ from actors.errors import NotRunning, SystemFailed
 from actors.system.monitor import Monitor
 from actors.system.storage import Storage
 from actors.system.worker import Worker
+from tests.mute import BadNotes, Mute, MuteError
 from tests.waiting import until
 from tests.whole.table import File
 
@@ -25,28 +26,6 @@ GRACE = 0.5
 LEAVING = 5.0
 """Seconds past the grace time within which the block of `running` is left, whatever comes."""
 MEMORY = "sqlite:///:memory:"
-
-
-class Mute:
-    """Something that cannot say what it is."""
-
-    def __repr__(self) -> str:
-        raise ValueError
-
-    __str__ = __repr__
-
-
-class MuteError(Mute, BaseException):
-    """An error of the kind that ends programs, and cannot even be shown."""
-
-
-class BadNotes(Exception):
-    """An error whose traceback cannot be made."""
-
-    def __getattribute__(self, name: str) -> object:
-        if name == "__notes__":
-            raise ValueError
-        return super().__getattribute__(name)
 
 
 def deep_group(depth: int = 2000) -> Exception:

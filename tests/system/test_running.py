@@ -16,6 +16,7 @@ from actors.execution.process.pace import Pace
 from actors.system.recorder import Recorder
 from actors.system.running import LAST_WAIT, UNLIMITED, Running
 from tests.execution.world import claimed, handler
+from tests.mute import Mute
 from tests.system.world import World, rest
 
 DONE: Outcome = Finished('"done"')
@@ -190,10 +191,6 @@ async def test_the_table_lists_all_that_run_in_every_lane() -> None:
 
 
 async def test_an_error_that_cannot_be_described_is_an_outcome_like_any_other() -> None:
-    class Mute:
-        def __repr__(self) -> str:
-            raise ValueError
-
     async def leave() -> None:
         sys.exit(cast(Any, Mute()))
 
