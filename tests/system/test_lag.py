@@ -12,24 +12,15 @@ import trio
 import trio.testing
 
 from actors.system.lag import BLOCKED_SECONDS, LOOK_SECONDS, LoopWatch
+from tests.system.world import Hands
 
 LOOKS = int(BLOCKED_SECONDS / LOOK_SECONDS)
-
-
-class Hands:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
 def hands() -> Hands:
     """The watch's clock."""
-    return Hands()
+    return Hands(100.0)
 
 
 @pytest.fixture

@@ -15,17 +15,8 @@ from actors.core.news import EVERYTHING, WORK, News
 from actors.store.notify import CHANNEL, Ear
 from actors.system.listener import SILENT_SECONDS, Listener
 from tests.app.crew import connected, cut_off, listeners
+from tests.system.world import Hands
 from tests.waiting import until
-
-
-class Clock:
-    """Seconds that pass when the test says so."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Heard:
@@ -33,7 +24,7 @@ class Heard:
 
     def __init__(self, url: str) -> None:
         self.news: list[News] = []
-        self.clock = Clock()
+        self.clock = Hands()
         self.listener = Listener(url, "me", self.news.append, self.clock)
         self._url = url
 

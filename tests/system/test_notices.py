@@ -17,19 +17,9 @@ from actors.system.notices import PROBE_SECONDS, WANTED_SECONDS, Ears, Notices, 
 from actors.system.watches import Watches
 from actors.system.writes import Pause, Submit
 from tests.system.test_news import Teller
-from tests.system.world import World
+from tests.system.world import Hands, World
 
 NO_CONNECTION = cast(Any, None)
-
-
-class Clock:
-    """Seconds that pass when the test says so."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Hearing:
@@ -74,7 +64,7 @@ class Member:
         self.told: list[News] = []
         monkeypatch.setattr(notices, "Listener", Hearing)
         monkeypatch.setattr(notices, "notify", lambda _, text: self.told.append(News.read(text)))
-        self.clock = Clock()
+        self.clock = Hands()
         self.world = World()
         self.watches = Watches(self.world.clock.wall)
         self.storage: Probe[Any] = self.world.storage
@@ -103,7 +93,7 @@ class Member:
 
 
 def test_a_wish_is_good_for_some_seconds_and_new_when_nobody_had_it() -> None:
-    clock = Clock()
+    clock = Hands()
     wishes = Wishes(clock)
     assert wishes.take({ENDS, "weather"}) == {ENDS}
     clock.now += WANTED_SECONDS - 1
@@ -224,7 +214,7 @@ async def test_after_a_time_without_ears_everything_is_looked_at(monkeypatch: py
 
 
 async def test_where_news_are_heard_it_is_looked_seldom() -> None:
-    looks, clock, told = list[float](), Clock(), [False]
+    looks, clock, told = list[float](), Hands(), [False]
     poll = Poll(lambda: looks.append(clock.now), lambda: told[0], clock)
     for _ in range(4):
         clock.now += poll.tick(NO_CONNECTION)

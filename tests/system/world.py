@@ -126,6 +126,16 @@ def later(row: NewTask, due: float) -> NewTask:
     return attrs.evolve(row, due_at=due, rank=None)
 
 
+@attrs.define
+class Hands:
+    """A clock that a test moves."""
+
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 class MemoryDatabase(InlineDatabase):
     """A database in memory with the tables, that can be made to fail.
 
