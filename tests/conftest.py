@@ -35,9 +35,15 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
 
 
 @pytest.fixture
-def file_url(tmp_path: Path) -> str:
-    """The URL of a database file that does not exist yet."""
-    return f"sqlite:///{tmp_path / 'tasks.db'}"
+def path(tmp_path: Path) -> Path:
+    """Of a database file that does not exist yet."""
+    return tmp_path / "tasks.db"
+
+
+@pytest.fixture
+def file_url(path: Path) -> str:
+    """The URL of that file."""
+    return f"sqlite:///{path}"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -15,11 +15,6 @@ from actors.store.lock import FileLock
 from tests.migrations import CURRENT, NEXT, know_next_version
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "tasks.db"
-
-
 def set_version(url: str, number: int) -> None:
     engine = make_engine(url)
     with engine.begin() as connection:

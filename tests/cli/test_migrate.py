@@ -29,11 +29,6 @@ class Terminal:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "tasks.db"
-
-
-@pytest.fixture
 def terminal(path: Path, capsys: pytest.CaptureFixture[str]) -> Terminal:
     return Terminal(f"sqlite:///{path}", capsys)
 

@@ -21,11 +21,6 @@ ENDING = f".v{CURRENT}-20231114T221320Z.backup"  # of NOW
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "tasks.db"
-
-
-@pytest.fixture
 def old(path: Path) -> Iterator[Engine]:
     """A file of this release with a task in it."""
     engine = make_engine(f"sqlite:///{path}", busy_seconds=0.0)

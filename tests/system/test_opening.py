@@ -29,11 +29,6 @@ from tests.system.world import AGING, MEMORY, World
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "tasks.db"
-
-
-@pytest.fixture
 def unreadable(path: Path) -> Path:
     """A file that is no database, but long enough to be taken for one."""
     path.write_bytes(b"once upon a time " * 100)

@@ -28,9 +28,9 @@ def start() -> Iterator[Callable[..., Program]]:
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> File:
+def file(path: Path) -> File:
     """A database file that does not exist yet."""
-    return File(tmp_path / "tasks.db")
+    return File(path)
 
 
 @pytest.fixture
