@@ -60,7 +60,7 @@ class Story:
         """When each attempt's handler started, by task."""
         found: dict[str, dict[int, float]] = {}
         for line in (self.folder / "executed").read_text().splitlines():
-            task_id, attempt, at = line.split()
+            task_id, attempt, at, _ = line.split()
             assert int(attempt) not in found.setdefault(task_id, {}), f"attempt {attempt} of {task_id} ran twice"
             found[task_id][int(attempt)] = float(at)
         return found

@@ -1,7 +1,7 @@
 """Submits and runs without pause until it is killed, or with "drain" runs what is left and ends.
 
 Arguments: the database's path, a folder for notes, "flood" or "drain". Notes: `acknowledged` has a line for each task
-that a submit returned, `executed` one for each start of a handler: its task, its attempt and the moment.
+that a submit returned, `executed` one for each start of a handler; see `noting`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import time
 
 import trio
 
-from actors import Settings, TaskContext, TaskStatus, TaskSystem
+from actors import Settings, TaskStatus, TaskSystem
+from tests.whole.programs.noting import handlers, quick, slow, thread
 from tests.whole.programs.telling import note, say
 
 SUBMITTERS = 30
@@ -19,30 +20,7 @@ EACH = 5
 
 path, folder, mode = sys.argv[1:4]
 app = TaskSystem(f"sqlite:///{path}", settings=Settings(max_io_workers=8, max_retries=0))
-
-
-def executed(context: TaskContext) -> None:
-    note(f"{folder}/executed", context.task_id, context.attempt, time.monotonic())
-
-
-@app.task
-async def quick(context: TaskContext, number: int) -> int:
-    executed(context)
-    return context.attempt
-
-
-@app.task
-async def slow(context: TaskContext, seconds: float) -> int:
-    executed(context)
-    await trio.sleep(seconds)
-    return context.attempt
-
-
-@app.task
-def thread(context: TaskContext, seconds: float) -> int:
-    executed(context)
-    time.sleep(seconds)
-    return context.attempt
+app.include(handlers)
 
 
 async def submit_without_pause(number: int) -> None:
@@ -58,7 +36,7 @@ async def submit_without_pause(number: int) -> None:
             elif part == 1 and turn % 20 == number % 20:
                 ticket = await thread.submit(seconds=seconds)
             else:
-                ticket = await quick.submit(number=turn)
+                ticket = await quick.submit()
             note(f"{folder}/acknowledged", ticket.task_id)
             tickets.append(ticket)
         for ticket in tickets:

@@ -2,8 +2,8 @@
 
 Arguments: the database's URL, a folder for notes, the lease in seconds, the number of submitters, and by how many
 seconds the machine's clock is wrong. Notes: `acknowledged` has a line for each task that a submit returned, with the
-process, `executed` one for each start of a handler: its task, its attempt, the moment and the process. Tasks of the
-type `held` end when there is a file `go`.
+process, `executed` one for each start of a handler; see `noting`. Tasks of the type `held` end when there is a file
+`go`.
 """
 
 from __future__ import annotations
@@ -22,27 +22,12 @@ time.time = lambda: right() + float(skew)
 
 import actors  # noqa: E402  # with the wrong clock
 from actors import Settings, TaskContext, TaskEvent, TaskEventType, TaskRequest, TaskSystem, Ticket, errors  # noqa: E402
+from tests.whole.programs.noting import executed, handlers, quick, slow, thread  # noqa: E402
 from tests.whole.programs.telling import listen, note, say  # noqa: E402
 
 settings = Settings(max_io_workers=4, max_coroutines=60, max_retries=0, lease_seconds=float(lease), grace_seconds=1)
 app = TaskSystem(url, settings=settings)
-
-
-def executed(context: TaskContext) -> None:
-    note(f"{folder}/executed", context.task_id, context.attempt, time.monotonic(), os.getpid())
-
-
-@app.task
-async def quick(context: TaskContext) -> int:
-    executed(context)
-    return context.attempt
-
-
-@app.task
-async def slow(context: TaskContext, seconds: float) -> int:
-    executed(context)
-    await trio.sleep(seconds)
-    return context.attempt
+app.include(handlers)
 
 
 @app.task(timeout=None)
@@ -68,13 +53,6 @@ async def busy(context: TaskContext, seconds: float) -> int:
     until = time.monotonic() + seconds
     while time.monotonic() < until:  # no other task of this process runs meanwhile
         pass
-    return context.attempt
-
-
-@app.task
-def thread(context: TaskContext, seconds: float) -> int:
-    executed(context)
-    time.sleep(seconds)
     return context.attempt
 
 
