@@ -54,7 +54,7 @@ class TaskContext:
         self._resources = resources
         self._children: list[NewTask] = []
         self._over = False
-        self.scopes: list[trio.CancelScope | AsyncioScope] = []
+        self.scopes: tuple[trio.CancelScope | AsyncioScope, ...] = ()
         self._log: logging.LoggerAdapter[logging.Logger] | None = None
         self.stopping: StopReason | None = None
         self.interrupted: bool = False  # an `until_stopping` scope was cut short

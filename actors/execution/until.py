@@ -37,7 +37,7 @@ class UntilStopping:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        self._context.scopes.remove(self._scope)
+        self._end(self._scope)
         caught = self._scope.__exit__(kind, error, traceback)
         if self._scope.cancelled_caught:
             self._context.interrupted = True
@@ -54,7 +54,7 @@ class UntilStopping:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        self._context.scopes.remove(self._aio)
+        self._end(self._aio)
         if await self._aio.leave(kind):
             self._context.interrupted = True
         return self._aio.cancelled_caught
@@ -62,7 +62,10 @@ class UntilStopping:
     def _begin(self, scope: trio.CancelScope | AsyncioScope) -> None:
         if self._context.stopping is not None:
             scope.cancel()
-        self._context.scopes.append(scope)
+        self._context.scopes += (scope,)
+
+    def _end(self, scope: trio.CancelScope | AsyncioScope) -> None:
+        self._context.scopes = tuple(other for other in self._context.scopes if other is not scope)
 
 
 class AsyncioScope:

@@ -12,16 +12,20 @@ R = TypeVar("R")
 
 
 class Reply(Generic[R]):
-    """A slot for one answer: a value or an error. The first one wins."""
+    """A slot for one answer: a value or an error. The first one wins.
 
-    __slots__ = ("_callbacks", "_error", "_event", "_value", "done")
+    Who waits is woken by hand, without an event of trio's: a thousand may ask at a time, and whatever exists meanwhile
+    makes each garbage collection longer.
+    """
+
+    __slots__ = ("_callbacks", "_error", "_value", "_waiting", "done")
 
     def __init__(self) -> None:
         self.done = False
         self._value: R | None = None
         self._error: BaseException | None = None
-        self._event: trio.Event | None = None
-        self._callbacks: list[Callable[[], object]] = []
+        self._waiting: tuple[trio.lowlevel.Task, ...] = ()
+        self._callbacks: tuple[Callable[[], object], ...] = ()
 
     def result(self) -> R:
         """The answer, without waiting.
@@ -41,9 +45,14 @@ class Reply(Generic[R]):
         if self.done:
             await trio.lowlevel.checkpoint()
         else:
-            if self._event is None:
-                self._event = trio.Event()
-            await self._event.wait()
+            task = trio.lowlevel.current_task()
+            self._waiting += (task,)
+
+            def abort(_: object) -> trio.lowlevel.Abort:
+                self._waiting = tuple(other for other in self._waiting if other is not task)
+                return trio.lowlevel.Abort.SUCCEEDED
+
+            await trio.lowlevel.wait_task_rescheduled(abort)
         return self.result()
 
     def then(self, callback: Callable[[], object]) -> None:
@@ -51,7 +60,7 @@ class Reply(Generic[R]):
         if self.done:
             callback()
         else:
-            self._callbacks.append(callback)
+            self._callbacks += (callback,)
 
     def settle(self, value: R | None, error: BaseException | None) -> None:
         """Take the answer and wake those who wait for it; do nothing when there is one already."""
@@ -60,9 +69,10 @@ class Reply(Generic[R]):
         self.done = True
         self._value = value
         self._error = error
-        if self._event is not None:
-            self._event.set()
-        callbacks, self._callbacks = self._callbacks, []
+        waiting, self._waiting = self._waiting, ()
+        for task in waiting:
+            trio.lowlevel.reschedule(task)
+        callbacks, self._callbacks = self._callbacks, ()
         for callback in callbacks:
             callback()
 

@@ -71,7 +71,10 @@ class Handle(Generic[M]):
             ActorStopped: the actor stopped before it answered.
             BaseException: what the actor answered with `Ask.fail`.
         """
-        await self.tell(cast(Any, m))
+        try:  # `tell`, without a coroutine for it: the wait below is the checkpoint
+            self._send_nowait(cast(Any, m))
+        except (trio.WouldBlock, trio.ClosedResourceError):
+            await self.tell(cast(Any, m))
         return await m.reply.wait()
 
     def channel(self) -> trio.MemorySendChannel[M]:

@@ -58,6 +58,25 @@ async def test_every_waiter_gets_the_answer() -> None:
     assert got == ["there", "there"]
 
 
+async def test_a_waiter_that_is_cancelled_waits_no_more_and_the_others_do() -> None:
+    ask, got = Echo("a"), []
+
+    async def wait(scope: trio.CancelScope) -> None:
+        with scope:
+            got.append(await ask.reply.wait())
+
+    gone, stays = trio.CancelScope(), trio.CancelScope()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait, gone)
+        nursery.start_soon(wait, stays)
+        await trio.testing.wait_all_tasks_blocked()
+        gone.cancel()
+        await trio.testing.wait_all_tasks_blocked()
+        assert gone.cancelled_caught
+        ask.answer("there")
+    assert got == ["there"]
+
+
 async def test_waiting_for_an_answer_that_is_there_is_a_checkpoint() -> None:
     ask = Echo("a")
     ask.answer("there")
