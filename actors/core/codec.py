@@ -182,9 +182,8 @@ class Signature:
                 f"task {self.name!r} takes {len(self.positional)} positional arguments; {len(args)} were given"
             )
         bound = dict(zip(self.positional, args, strict=False))
-        twice = next((name for name in bound if name in kwargs), None)
-        if twice is not None:
-            raise InvalidPayload(f"task {self.name!r}: field {twice!r} is given twice")
+        if twice := bound.keys() & kwargs:
+            raise InvalidPayload(f"task {self.name!r}: field {min(twice)!r} is given twice")
         return bound
 
     def _extra(self, name: Any) -> Shape:

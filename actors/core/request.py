@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import attrs
 
@@ -51,9 +51,10 @@ class TaskRequest:
     reply_to: trio.MemorySendChannel[TaskEvent] | None = None
 
 
-@attrs.frozen
-class NewTask:
+class NewTask(NamedTuple):
     """The values of a row to be inserted, in the order of the INSERT. Times are epoch seconds.
+
+    It is a tuple, since the driver takes it as it is, and the garbage collector need not look at it.
 
     Attributes:
         rank: None while the task is not due.
@@ -101,8 +102,7 @@ class Receipt:
     created: bool
 
 
-@attrs.frozen
-class Claimed:
+class Claimed(NamedTuple):
     """A task leased to this node for one attempt, in the order of the claim's RETURNING."""
 
     seq: int

@@ -71,8 +71,7 @@ def requested_row(
         raise InvalidOption(f"expires is {request.expires_at}, before the task may start ({request.run_at})")
     priority = defaults.priority if request.priority is None else options.priority(request.priority)
     hard, soft = _limits(defaults, request)
-    return attrs.evolve(
-        plain,
+    return plain._replace(
         priority=priority,
         lane=defaults.lane if request.lane is None else options.word("lane", request.lane),
         key=None if request.key is None else options.word("key", request.key),

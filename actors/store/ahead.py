@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from .bulk import NUMBERS
+
 KEY: Final = "actors-ahead"
 
 
@@ -52,7 +54,7 @@ class Ahead:
     def _literal(self, value: Any) -> str:
         if value is None:
             return "NULL"
-        if isinstance(value, int | float):
+        if isinstance(value, NUMBERS):
             return f"'{value!r}'"
         if not isinstance(value, str):
             raise TypeError(f"what waits has a {type(value).__name__}; it should have texts and numbers")

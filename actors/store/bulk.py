@@ -11,6 +11,9 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql.visitors import replacement_traverse
 
 PLACE: Final = "nth"
+NUMBERS: Final = (int, float)
+NUL: Final = "\0"
+"""What no text of the server's can have."""
 LARGEST: Final = 1 << 26
 """Characters of a statement's parameters. The server takes up to a gigabyte, and needs a multiple of that meanwhile."""
 
@@ -36,7 +39,7 @@ class Batch:
         return [arrays[name] if name in arrays else self.constants[name] for name in self.order]
 
 
-def made_over(statement: Any, names: Sequence[str], known_by: str | None = None, *, returning: bool) -> Batch:
+def made_over(statement: Any, names: Sequence[str], known: Sequence[str] = (), *, returning: bool) -> Batch:
     """*statement* for a batch of rows, whose values for *names* stand in the place of its binds.
 
     An UPDATE or DELETE finds its rows by `unnest(…)` in its FROM, and so comes to them in the order of the batch: there
@@ -44,11 +47,11 @@ def made_over(statement: Any, names: Sequence[str], known_by: str | None = None,
 
     Args:
         statement: an UPDATE or DELETE, or an INSERT without its values, of which *names* are the columns.
-        known_by: of an INSERT, a column that tells its rows apart.
-        returning: have it return which rows took: *known_by*, or else the place in the batch, from 1 on.
+        known: of an INSERT, a column that tells its rows apart, and what else is to be known of those that took.
+        returning: have it return which rows took: *known*, or else the place in the batch, from 1 on.
     """
     dialect: Any = postgresql.psycopg.dialect(paramstyle="format")  # type: ignore[no-untyped-call]  # SQLAlchemy's own
-    given = _given(statement, names, dialect, numbered=returning and known_by is None)
+    given = _given(statement, names, dialect, numbered=returning and not known)
     if isinstance(statement, Insert):
         whole: Any = statement.from_select(list(names), select(*(given.c[name] for name in names)))
     else:
@@ -59,7 +62,7 @@ def made_over(statement: Any, names: Sequence[str], known_by: str | None = None,
 
         whole = replacement_traverse(statement, {}, column_of)
     if returning:
-        whole = whole.returning(given.c[PLACE] if known_by is None else statement.table.c[known_by])
+        whole = whole.returning(*(statement.table.c[name] for name in known) if known else (given.c[PLACE],))
     compiled = whole.compile(dialect=dialect)
     return Batch(str(compiled), compiled.params, names, compiled.positiontup)
 
@@ -89,14 +92,21 @@ def array(values: Sequence[Any]) -> str:
     """
     if values.count(values[0]) == len(values):  # as are most columns of most batches
         return "{" + ",".join([_element(values[0])] * len(values)) + "}"
-    return "{" + ",".join(map(_element, values)) + "}"
+    kinds = set(map(type, values))
+    if kinds == {str} and (together := NUL.join(values)).count(NUL) == len(values) - 1:
+        return '{"' + _escaped(together).replace(NUL, '","') + '"}'
+    return "{" + ",".join(map(repr if kinds <= {int, float} else _element, values)) + "}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _element(value: Any) -> str:
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return f'"{_escaped(value)}"'
     if value is None:
         return "NULL"
-    if isinstance(value, int | float):
+    if isinstance(value, NUMBERS):
         return repr(value)
     raise TypeError(f"a row of a batch has a {type(value).__name__}; it should have texts and numbers")

@@ -32,7 +32,7 @@ from .prepared import Prepared
 from .rollups import Tally
 from .schema import claimable, claimable_alone, may_expire, ranked, task, to_be_promoted
 
-CLAIMED = tuple(task.c[field.name] for field in attrs.fields(Claimed))
+CLAIMED = tuple(task.c[name] for name in Claimed._fields)
 MOST_ARMS = 200
 
 
@@ -87,7 +87,7 @@ def claim(
     if suspect is not None and not idle:
         return Claim([], alone_waits=True)
     if suspect is not None:
-        found = [Claimed(*row) for row in _take.fetch(connection, (node, now, *suspect))]
+        found = [Claimed._make(row) for row in _take.fetch(connection, (node, now, *suspect))]
     else:
         found = []
         for room in rooms:
@@ -182,7 +182,7 @@ def _claim_lane(connection: Connection, room: Room, node: str, now: float, aging
     types += [("", 0)] * (arms - len(types))
     seeks = [value for seek in types for value in seek]
     found = _claim_statement(arms).fetch(connection, (node, now, room.lane, room.slots, *seeks))
-    claimed = [Claimed(*row) for row in found]
+    claimed = [Claimed._make(row) for row in found]
     if len(claimed) > 1:  # UPDATE … RETURNING keeps no order
         claimed.sort(key=lambda row: (rank(row.due_at, row.priority, aging), row.seq))
     return claimed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import Connection, Dialect, Executable
 from sqlalchemy.dialects import postgresql
@@ -32,30 +32,31 @@ class Prepared:
     Args:
         build: makes the statement for a dialect; an INSERT without its values.
         names: the bind names, in the order in which callers give their values; of an INSERT, those of its columns.
-        known_by: of an INSERT, the column that tells its rows apart.
+        known: of an INSERT, the column that tells its rows apart, and the one that `fetch_each` is about.
     """
 
-    def __init__(
-        self, build: Callable[[Dialect], Executable], names: Sequence[str], known_by: str | None = None
-    ) -> None:
+    def __init__(self, build: Callable[[Dialect], Executable], names: Sequence[str], known: Sequence[str] = ()) -> None:
         self._build = build
         self._names = list(names)
-        self._known_by = known_by
+        self._known = known
         self._batches: dict[bool, Batch] = {}
-        self._compiled: dict[str, tuple[str, Callable[[Row], Row] | None]] = {}
+        self._compiled: dict[tuple[str, bool], tuple[str, Callable[[Row], Row] | None]] = {}
         self._statements: dict[str, Executable] = {}
 
-    def _for(self, dialect: Dialect) -> tuple[str, Callable[[Row], Row] | None]:
-        found = self._compiled.get(dialect.name)
+    def _for(self, dialect: Dialect, *, telling: bool = False) -> tuple[str, Callable[[Row], Row] | None]:
+        """The statement, and what puts a row into its order; *telling*: it returns what is known of a row that took."""
+        found = self._compiled.get((dialect.name, telling))
         if found is None:
-            found = self._compiled[dialect.name] = self._compile(dialect)
+            found = self._compiled[dialect.name, telling] = self._compile(dialect, telling=telling)
         return found
 
-    def _compile(self, dialect: Dialect) -> tuple[str, Callable[[Row], Row] | None]:
-        plain = dialect
+    def _compile(self, dialect: Dialect, *, telling: bool) -> tuple[str, Callable[[Row], Row] | None]:
+        plain, statement = dialect, cast("Any", self._build(dialect))
         if dialect.name == "postgresql":
             plain = postgresql.psycopg.dialect(paramstyle="format")  # type: ignore[no-untyped-call]  # SQLAlchemy's own
-        compiled: Any = self._build(dialect).compile(dialect=plain, column_keys=self._names)  # type: ignore[attr-defined]  # every Executable here is a ClauseElement
+        if telling:
+            statement = statement.returning(*(statement.table.c[name] for name in self._known))
+        compiled: Any = statement.compile(dialect=plain, column_keys=self._names)
         order = list(compiled.positiontup)
         if order == self._names:
             return str(compiled), None
@@ -88,7 +89,7 @@ class Prepared:
         and halved.
         """
         if connection.dialect.driver == "psycopg" and len(rows) > 1:
-            return self._took(connection, rows)
+            return [found is not None for found in self.fetch_each(connection, rows)]
         if len(rows) < WORTH_A_SAVEPOINT or connection.dialect.driver not in DRIVERS:
             return [self.run(connection, row) > 0 for row in rows]
         cursor = cursor_of(connection)
@@ -108,22 +109,21 @@ class Prepared:
             return sum(self.run(connection, row) for row in rows)
         return sum(cursor.rowcount for _, cursor in self._at_once(connection, rows, returning=False))
 
-    def _took(self, connection: Connection, rows: Sequence[Row]) -> list[bool]:
-        parts = self._at_once(connection, rows, returning=True)
-        return [took for part, cursor in parts for took in self._which(part, {key for (key,) in cursor.fetchall()})]
+    def fetch_each(self, connection: Connection, rows: Sequence[Row]) -> list[Any]:
+        """Run it on PostgreSQL for every row; what is known of those that took, and None of the others."""
+        if len(rows) == 1 and self._known:  # a batch of one takes the server twice as long
+            return self._known_of(rows, self._execute(connection, rows[0], telling=True).fetchall())
+        parts = self._at_once(connection, rows, returning=True) if rows else ()
+        return [known for part, cursor in parts for known in self._known_of(part, cursor.fetchall())]
 
-    def _which(self, rows: Sequence[Row], found: set[Any]) -> list[bool]:
-        """Which of *rows* took, as *found* says by their places, or by their keys; of those alike the first one did."""
-        keys: Sequence[Any] = rows
-        if self._known_by is None:
-            found = {rows[place - 1] for place in found}
-        else:
-            keys = [row[self._names.index(self._known_by)] for row in rows]
-        took = []
-        for key in keys:
-            took.append(key in found)
-            found.discard(key)
-        return took
+    def _known_of(self, rows: Sequence[Row], found: Sequence[Row]) -> list[Any]:
+        """What *found* says of *rows*, by their places or by their keys; of those alike the first one took."""
+        if not self._known:
+            took = {rows[place - 1]: True for (place,) in found}
+            return [took.pop(row, None) for row in rows]
+        key = self._names.index(self._known[0])
+        known = dict[Any, Any](found)
+        return [known.pop(row[key], None) for row in rows]
 
     def _at_once(
         self, connection: Connection, rows: Sequence[Row], *, returning: bool
@@ -145,7 +145,7 @@ class Prepared:
         batch = self._batches.get(returning)
         if batch is None:
             statement = self._build(connection.dialect)
-            batch = self._batches[returning] = made_over(statement, self._names, self._known_by, returning=returning)
+            batch = self._batches[returning] = made_over(statement, self._names, self._known, returning=returning)
         return batch
 
     def put_off(self, connection: Connection, row: Row) -> None:
@@ -185,10 +185,10 @@ class Prepared:
         found: list[Row] = self._execute(connection, row).fetchall()
         return found
 
-    def _execute(self, connection: Connection, row: Row) -> Any:
+    def _execute(self, connection: Connection, row: Row, *, telling: bool = False) -> Any:
         if connection.dialect.driver not in DRIVERS:
             return self._left_to_sqlalchemy(connection, row)
-        sql, reorder = self._for(connection.dialect)
+        sql, reorder = self._for(connection.dialect, telling=telling)
         with translating(connection, sql):
             cursor = cursor_of(connection)
             cursor.execute(sql, row if reorder is None else reorder(row))

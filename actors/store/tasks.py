@@ -4,36 +4,26 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from operator import attrgetter
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-import attrs
-from sqlalchemy import ColumnElement, Connection, Text, bindparam, func, literal_column, select, update
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Connection, bindparam, func, literal_column, select, update
 
 from ..core.request import Claimed, NewTask, Receipt
-from .bulk import array
 from .engine import insert_or_ignore, lock_in_order
 from .functions import by_key
 from .prepared import Prepared, Row, chunks
 from .rollups import Tally
 from .schema import alive, attempt, running, task
 
-NEW: Final = tuple(field.name for field in attrs.fields(NewTask))
+NEW: Final = NewTask._fields
 
-_insert = Prepared(lambda dialect: insert_or_ignore(task, dialect), NEW, known_by="task_id")
-_row_of: Callable[[NewTask], Row] = attrgetter(*NEW)  # attrs.astuple recurses, and is thirty times slower
+_insert = Prepared(lambda dialect: insert_or_ignore(task, dialect), NEW, known=("task_id", "seq"))
 
 
 def submit(connection: Connection, rows: Sequence[NewTask], tally: Tally) -> list[Receipt]:
     """Insert *rows*; one whose task_id is there, or whose key is taken, stands for the task that is there."""
-    return _receipts(connection, rows, _put(connection, rows), tally)
-
-
-def _put(connection: Connection, rows: Sequence[NewTask]) -> list[bool]:
-    """Insert *rows*; which of them took."""
-    return _insert.run_each(connection, [_row_of(row) for row in rows])
+    return _receipts(connection, rows, _insert.run_each(connection, rows), tally)
 
 
 def _receipts(connection: Connection, rows: Sequence[NewTask], took: Sequence[bool], tally: Tally) -> list[Receipt]:
@@ -51,15 +41,25 @@ def start(
     Only for rows that are due, and for which there is room, when nothing else in their lanes could go before them.
     """
     leased = [row.leased(node, now) for row in rows]
-    took = _put(connection, leased)
+    took, seqs = _put(connection, leased)
     receipts = _receipts(connection, leased, took, tally)
-    if connection.dialect.name == "sqlite" and all(took):
-        # One writer at a time, and keys that are counted up: the rows of this transaction stand in a row.
-        ((last,),) = _last_seq.fetch(connection)
-        return receipts, [Claimed.first(last - len(rows) + 1 + place, row, now) for place, row in enumerate(rows)]
     mine = [row for row, receipt in zip(rows, receipts, strict=True) if receipt.created]
-    seqs = _started_by(connection, [row.task_id for row in mine], node)
+    seqs |= _started_by(connection, [row.task_id for row in mine if row.task_id not in seqs], node)
     return receipts, [Claimed.first(seqs[row.task_id], row, now) for row in mine if row.task_id in seqs]
+
+
+def _put(connection: Connection, rows: Sequence[NewTask]) -> tuple[Sequence[bool], dict[str, int]]:
+    """Insert *rows*; which of them took, and the seqs by task id, as far as the database tells them with that."""
+    if connection.dialect.name == "postgresql":
+        seqs = _insert.fetch_each(connection, rows)
+        known = {row.task_id: seq for row, seq in zip(rows, seqs, strict=True) if seq is not None}
+        return [seq is not None for seq in seqs], known
+    took = _insert.run_each(connection, rows)
+    if not all(took):
+        return took, {}
+    # One writer at a time, and keys that are counted up: the rows of this transaction stand in a row.
+    ((last,),) = _last_seq.fetch(connection)
+    return took, {row.task_id: last - len(rows) + 1 + place for place, row in enumerate(rows)}
 
 
 _last_seq = Prepared(lambda _: select(func.last_insert_rowid()), ())
@@ -67,28 +67,15 @@ _last_seq = Prepared(lambda _: select(func.last_insert_rowid()), ())
 
 def _started_by(connection: Connection, task_ids: Sequence[str], node: str) -> dict[str, int]:
     """The seqs of those of *task_ids* that are at their first attempt on *node*."""
-    if connection.dialect.name == "postgresql" and task_ids:
-        return dict(_started.fetch(connection, (array(task_ids), node)))
     return {
         task_id: seq
         for part in chunks(task_ids)
         for task_id, seq in connection.execute(
-            select(task.c.task_id, task.c.seq).where(task.c.task_id.in_(part), *_first_of(node))
+            select(task.c.task_id, task.c.seq).where(
+                task.c.task_id.in_(part), running, task.c.node == node, task.c.attempt == literal_column("1")
+            )
         )
     }
-
-
-def _first_of(node: object) -> tuple[ColumnElement[bool], ...]:
-    """That a task is at its first attempt on *node*."""
-    return running, task.c.node == node, task.c.attempt == literal_column("1")
-
-
-_started = Prepared(
-    lambda _: select(task.c.task_id, task.c.seq).where(
-        task.c.task_id == func.any(bindparam("ids", type_=ARRAY(Text))), *_first_of(bindparam("by"))
-    ),
-    ("ids", "by"),
-)
 
 
 def _count_new(rows: Sequence[NewTask], tally: Tally) -> None:
@@ -142,7 +129,7 @@ def _held(connection: Connection, row: NewTask, holders: dict[tuple[str, str | N
     """Which of *holders* kept *row* out. Another node may have ended that task meanwhile: then *row* goes in."""
     if (holder := holders.get((row.task_type, row.key))) is not None:
         return Receipt(holder, created=False)
-    took = _insert.run(connection, _row_of(row)) > 0
+    took = _insert.run(connection, row) > 0
     if took and row.key is not None:
         holders[row.task_type, row.key] = row.task_id
     (receipt,) = _receipts(connection, [row], [took], tally)

@@ -24,6 +24,8 @@ LONGEST_REMEMBERED: Final = 4096
 LOOKED_UP_AT_ONCE: Final = 1000
 """Tasks in one query: a few milliseconds of the reader's time, which others' reads wait for."""
 
+_ELSEWHERE: Final = (Settled.FENCED, Settled.STORED_BEFORE)
+"""What says that a task has ended, perhaps as cancelled, or by another node's hand."""
 _ENDS: Final = {
     "complete": TaskStatus.COMPLETED.value,
     "fail": TaskStatus.FAILED.value,
@@ -107,9 +109,9 @@ class Waiters:
         for change, result in transaction.settled:
             self._claimed.discard(change.task_id)
             status = "cancelled" if result is Settled.CANCELLED else _ENDS.get(change.transition.value)
-            elsewhere = result in (Settled.FENCED, Settled.STORED_BEFORE)
+            elsewhere = result in _ELSEWHERE
             if elsewhere and change.task_id in self._waits:
-                self._to_look_up[change.task_id] = None  # it has ended, perhaps as cancelled, or by another node's hand
+                self._to_look_up[change.task_id] = None
             if status is None or elsewhere:
                 continue
             if change.task_id in self._waits or (change.result is None or len(change.result) <= LONGEST_REMEMBERED):

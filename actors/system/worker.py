@@ -26,6 +26,8 @@ from .writes import SetProgress, Settle
 REPEAT_AFTER: Final = 5.0
 """Seconds after which an outcome that is not confirmed is sent again."""
 NO_RETRY: Final = RetryPolicy.none()
+UNTRIED: Final = (Finished, Cancelled, Returned)
+"""What no policy is asked about. (A union would be made anew for each outcome.)"""
 
 
 @attrs.frozen
@@ -176,7 +178,7 @@ class Worker(Actor[WorkerMessage]):
             self._outbox.sent[attempt.task.seq] = Sent(now, attempt, outcome)
             if attempt.still_runs:
                 self._tools.monitor.hint(Stuck(attempt))
-            if isinstance(outcome, Finished | Cancelled | Returned):
+            if isinstance(outcome, UNTRIED):
                 changes.append(decide(attempt.task, outcome, NO_RETRY, wall, attempt.seconds, 0.0))
             else:
                 failed.append((attempt, outcome))

@@ -10,8 +10,6 @@ from contextvars import Token
 from types import TracebackType
 from typing import Any
 
-import attrs
-
 from ..core import options
 from ..core.codec import as_json, dumps
 from ..core.errors import InvalidOption
@@ -129,8 +127,7 @@ def fake_context(
     Raises:
         InvalidOption, InvalidPayload: a value that no task could have.
     """
-    task = attrs.evolve(
-        _just_started(task_id or _new_id(), time.time()),
+    task = _just_started(task_id or _new_id(), time.time())._replace(
         task_type=options.word("task_type", task_type),
         priority=options.priority(priority),
         input_data=_json(input_data),

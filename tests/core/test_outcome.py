@@ -31,7 +31,7 @@ TASK = Claimed(
     metadata=None, created_at=NOW - 9, due_at=NOW - 8, started_at=NOW - 3, attempt=4, retry_count=1, crash_count=0,
     crashes_seen=0, max_retries=3, timeout_seconds=None, soft_timeout_seconds=None, claimed_as="pending", alone=0,
 )  # fmt: skip
-SPENT = attrs.evolve(TASK, retry_count=3)
+SPENT = TASK._replace(retry_count=3)
 INFO = ErrorInfo("ValueError", "no", "", 4, datetime(2024, 1, 1, tzinfo=UTC))
 
 
@@ -84,7 +84,7 @@ def test_a_handler_may_say_when_it_is_tried_again() -> None:
 
 
 def test_the_next_attempt_is_never_later_than_a_row_may_say() -> None:
-    late = attrs.evolve(TASK, retry_count=0)
+    late = TASK._replace(retry_count=0)
     for error in (Snooze(50), Retry(after=50), ValueError()):
         assert decide(late, Raised(error, INFO), POLICY, LATEST - 1, 3.0, 0.5).due_at == LATEST
 
@@ -120,7 +120,7 @@ OUTCOMES: st.SearchStrategy[Outcome] = st.one_of(
 def test_every_outcome_is_a_change_that_a_running_task_takes(
     outcome: Outcome, retries: int, most: int, chance: float, on_timeout: bool
 ) -> None:
-    task = attrs.evolve(TASK, retry_count=retries, max_retries=most)
+    task = TASK._replace(retry_count=retries, max_retries=most)
     change = decide(task, outcome, attrs.evolve(POLICY, retry_on_timeout=on_timeout, jitter=True), NOW, 1.0, chance)
     assert TaskStatus.RUNNING in sources(change.transition)
     waits = change.transition in (Transition.RETRY, Transition.SNOOZE)
@@ -134,7 +134,7 @@ def test_every_outcome_is_a_change_that_a_running_task_takes(
 
 @given(st.integers(0, 10))
 def test_a_task_that_always_fails_ends_after_its_retries(most: int) -> None:
-    task, tries = attrs.evolve(TASK, retry_count=0, max_retries=most), 0
+    task, tries = TASK._replace(retry_count=0, max_retries=most), 0
     while decided(Raised(ValueError(), INFO), task).transition is Transition.RETRY:
-        task, tries = attrs.evolve(task, retry_count=task.retry_count + 1), tries + 1
+        task, tries = task._replace(retry_count=task.retry_count + 1), tries + 1
     assert tries == most

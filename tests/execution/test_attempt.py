@@ -344,14 +344,14 @@ async def test_the_outcome_of_what_cannot_be_described_names_its_type(caplog: py
 @pytest.mark.parametrize("mode", ["coroutine", "thread"])
 async def test_an_attempt_that_has_ended_is_freed_without_the_garbage_collector(mode: str) -> None:
     attempt = Runs().attempt(in_mode(mode, lambda ctx: ctx.progress(1)))
-    task = weakref.ref(attempt.task)
+    held = weakref.ref(attempt.surroundings)  # by nothing else
     gc.disable()
     try:
         async with trio.open_nursery() as nursery:  # for a context of its own, which holds the attempt too
             nursery.start_soon(attempt.run)
         attempt.close()
         del attempt
-        await until(lambda: task() is None)  # the thread may be slow to let go of what it has run
+        await until(lambda: held() is None)  # the thread may be slow to let go of what it has run
     finally:
         gc.enable()
 

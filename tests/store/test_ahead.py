@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from sqlalchemy.exc import DataError, DBAPIError, InternalError
 
-from actors.store import ahead, nodes, rollups, schema
+from actors.store import ahead, nodes, rollups, schema, tasks
 from actors.store.engine import make_engine
 from actors.store.faults import of_the_data
 from actors.store.rollups import Tally
-from tests.store.world import NOW
+from tests.store.world import NOW, World
 
 LARGEST = 2**63 - 1
 WAITING = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
@@ -89,6 +89,18 @@ def test_a_node_looks_for_itself_in_the_trip_that_begins_the_transaction(engine:
         assert not nodes.present(connection, "node-2")
         assert len(trips) == 2
     assert len(trips) == 2, "the driver commits what had nothing put off"
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_tasks_are_stored_and_started_in_three_trips(engine: Engine, trips: list[str], count: int) -> None:
+    with engine.begin() as connection:
+        world = World(connection, "node-1")
+        rows, tally = [world.new() for _ in range(count)], Tally("node-1", NOW)
+        assert nodes.present(connection, "node-1")
+        _, started = tasks.start(connection, rows, "node-1", NOW, tally)
+        tally.store(connection)
+    assert [task.task_id for task in started] == [row.task_id for row in rows]
+    assert len(trips) == 3
 
 
 def test_the_next_statement_sees_what_was_put_off_before_it(engine: Engine, trips: list[str]) -> None:

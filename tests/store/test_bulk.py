@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
 import pytest
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DataError, DBAPIError
@@ -72,7 +71,7 @@ def test_a_batch_that_is_too_large_goes_in_parts(postgres_engine: Engine, monkey
         rows = [world.new(input_data="x" * 100) for _ in range(100)]
         world.submit(*rows[::2])
         with statements_noted(monkeypatch) as noted:
-            receipts = world.submit(*rows, attrs.evolve(rows[0], nonce=-1))
+            receipts = world.submit(*rows, rows[0]._replace(nonce=-1))
         assert [receipt.created for receipt in receipts] == [True] * 100 + [False]
         assert 4 < len([sql for sql, _ in noted if sql.startswith("INSERT INTO actors_task ")]) < 40
         results = world.settle(*(world.change(row, Transition.COMPLETE) for row in world.claim()))

@@ -4,7 +4,6 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
@@ -66,7 +65,7 @@ def test_an_error_of_somebody_else_comes_again() -> None:
 @pytest.mark.parametrize("wrong", [{"input_data": "\ud800"}, {"priority": 1 << 70}, {"lane": None}], ids=str)
 def test_a_value_that_no_database_takes_is_blamed(world: World, wrong: dict[str, Any]) -> None:
     with pytest.raises(Exception) as caught:  # noqa: PT011  # what it is differs from driver to driver
-        world.submit(attrs.evolve(world.new(), **wrong))
+        world.submit(world.new()._replace(**wrong))
     assert of_the_data(caught.value)
     assert passing(caught.value) is None
 

@@ -28,7 +28,7 @@ class Life:
         self.chance = chance
 
     def running(self) -> list[Claimed]:
-        return [Claimed(*row) for row in self.world.connection.execute(select(*CLAIMED).where(running))]
+        return [Claimed._make(row) for row in self.world.connection.execute(select(*CLAIMED).where(running))]
 
     def submit(self) -> None:
         world, chance = self.world, self.chance

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import attrs
 import pytest
 
 from actors.core.lifecycle import Transition
@@ -36,7 +35,7 @@ def test_it_brings_what_a_claim_would_have_brought(world: World) -> None:
     _, (started,) = start(world, new)
     world.give_back((started.seq, started.attempt))
     (again,) = world.claim()
-    assert again == attrs.evolve(started, attempt=2)
+    assert again == started._replace(attempt=2)
 
 
 def test_what_was_started_is_claimed_by_nobody_and_can_end(world: World) -> None:
@@ -57,7 +56,7 @@ def test_it_is_counted_as_submitted_and_started(world: World) -> None:
 @pytest.mark.parametrize("others", [0, 30])
 def test_an_id_that_is_there_is_neither_created_nor_started(world: World, others: int) -> None:
     (waits,) = world.submitted("mail")
-    twin = attrs.evolve(world.new(), task_id=waits)
+    twin = world.new()._replace(task_id=waits)
     rows = [twin, *(world.new() for _ in range(others))]
     receipts, started = start(world, *rows)
     assert created(receipts) == [False] + [True] * others
@@ -107,7 +106,7 @@ def test_a_repeated_write_does_not_start_again_what_has_ended_or_runs_elsewhere(
 
 def test_a_key_whose_holder_ended_meanwhile_starts_its_task(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     new = world.new(key="k")
-    monkeypatch.setattr(tasks, "_put", lambda *_: [False])
+    monkeypatch.setattr(tasks, "_put", lambda *_: ([False], {}))
     receipts, (started,) = start(world, new)
     assert receipts == [Receipt(new.task_id, created=True)]
     assert leases.held_by(world.connection, world.node) == [(started.seq, 1)]

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import attrs
 import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
@@ -30,7 +29,7 @@ def test_an_empty_batch_stores_nothing(world: World) -> None:
 
 def test_a_second_submit_of_an_id_is_the_same_task(world: World) -> None:
     first = world.new(input_data='{"n": 1}')
-    again = attrs.evolve(world.new(input_data='{"n": 2}'), task_id=first.task_id)
+    again = world.new(input_data='{"n": 2}')._replace(task_id=first.task_id)
     world.submit(first)
     assert world.submit(again) == [Receipt(first.task_id, created=False)]
     assert world.get(first.task_id).input_data == {"n": 1}
@@ -77,7 +76,7 @@ def test_a_key_stays_taken_while_its_task_waits_for_a_retry(world: World) -> Non
 def test_a_batch_with_taken_ids_and_keys_stores_all_the_others(world: World) -> None:
     known, keyed = world.new(), world.new(key="k")
     world.submit(known, keyed)
-    twin = attrs.evolve(world.new(), task_id=known.task_id)
+    twin = world.new()._replace(task_id=known.task_id)
     receipts = world.submit(world.new(), twin, world.new(key="k"), world.new())
     assert [receipt.created for receipt in receipts] == [True, False, False, True]
     assert receipts[2].task_id == keyed.task_id
@@ -121,7 +120,7 @@ def test_a_key_that_came_free_meanwhile_goes_to_one_task(world: World) -> None:
 
 def test_an_id_that_came_back_meanwhile_is_the_task_that_is_there(world: World) -> None:
     (there,) = world.submitted("mail")
-    again = attrs.evolve(world.new(), task_id=there)
+    again = world.new()._replace(task_id=there)
     assert world.counted(lambda tally: tasks._held(world.connection, again, {}, tally)) == Receipt(there, False)
 
 

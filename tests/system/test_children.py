@@ -33,7 +33,7 @@ class Family:
 
     async def parent(self, storage: Child[Any]) -> Claimed:
         await storage.handle.tell(self.desk.claim)
-        await together(storage, Submit([attrs.evolve(self.world.row(), lane="thread")]))
+        await together(storage, Submit([self.world.row()._replace(lane="thread")]))
         (parent,) = self.desk.brought
         self.desk.brought.clear()
         return parent
@@ -113,7 +113,7 @@ async def test_an_outcome_that_is_fenced_leaves_no_children(autojump_clock: Mock
     family = Family()
     async with alive("storage", family.world.make_storage(family.database)) as storage:
         parent = await family.parent(storage)
-        late = attrs.evolve(parent, attempt=parent.attempt + 1)
+        late = parent._replace(attempt=parent.attempt + 1)
         await together(storage, family.done(late))
     assert family.results == [Settled.FENCED]
     assert family.stored() == {parent.task_id}
@@ -123,7 +123,7 @@ async def test_only_the_outcome_that_was_stored_brings_its_children(autojump_clo
     family = Family()
     async with alive("storage", family.world.make_storage(family.database)) as storage:
         parent = await family.parent(storage)
-        late = attrs.evolve(parent, attempt=9)
+        late = parent._replace(attempt=9)
         first, second = family.children
         changes: list[Change] = [*family.done(late, [first]).changes, *family.done(parent, [second]).changes]
         await together(storage, Settle(changes))
@@ -132,7 +132,7 @@ async def test_only_the_outcome_that_was_stored_brings_its_children(autojump_clo
 
 async def test_a_child_that_is_not_due_is_waited_for(autojump_clock: MockClock) -> None:
     family = Family()
-    later = attrs.evolve(family.world.row(), due_at=family.world.clock.wall() + 50, rank=None)
+    later = family.world.row()._replace(due_at=family.world.clock.wall() + 50, rank=None)
     async with alive("storage", family.world.make_storage(family.database)) as storage:
         parent = await family.parent(storage)
         family.world.scheduler.take_all()
@@ -144,7 +144,7 @@ async def test_a_child_that_is_not_due_is_waited_for(autojump_clock: MockClock) 
 async def test_a_child_is_waited_for_though_the_commit_that_stored_it_went_unheard(autojump_clock: MockClock) -> None:
     family = Family()
     family.database = database = ForgetfulDatabase()
-    later = attrs.evolve(family.world.row(), due_at=family.world.clock.wall() + 50, rank=None)
+    later = family.world.row()._replace(due_at=family.world.clock.wall() + 50, rank=None)
     async with alive("storage", family.world.make_storage(database)) as storage:
         parent = await family.parent(storage)
         family.world.scheduler.take_all()
@@ -157,7 +157,7 @@ async def test_a_child_is_waited_for_though_the_commit_that_stored_it_went_unhea
 
 async def test_children_stir_their_lanes_if_they_are_due() -> None:
     family = Family()
-    late = attrs.evolve(family.world.row(), lane="thread", rank=None)
+    late = family.world.row()._replace(lane="thread", rank=None)
     parent = family.world.take()
     assert family.done(parent, []).stirs() == set()
     assert family.done(parent, [late]).stirs() == set()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-import attrs
 import pytest
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -32,7 +31,7 @@ async def test_submits_of_one_batch_are_stored_together_and_each_gets_its_own_re
     async with alive("storage", world.make_storage(database)) as storage:
         await storage.handle.tell(desk.claim)
         await wait_all_tasks_blocked()
-        twin = attrs.evolve(parts[0][0], nonce=world.chance.nonce())
+        twin = parts[0][0]._replace(nonce=world.chance.nonce())
         answers = await together(storage, *map(Submit, parts), Submit([twin]))
     known = [[Receipt(row.task_id, created=True) for row in part] for part in parts]
     assert answers == [*known, [Receipt(twin.task_id, created=False)]]
@@ -81,7 +80,7 @@ async def test_one_id_or_key_that_comes_twice_to_a_quiet_lane_starts_once(autoju
     async with alive("storage", world.make_storage(world.database())) as storage:
         await storage.handle.tell(desk.claim)
         await wait_all_tasks_blocked()
-        twin, later = (attrs.evolve(row, nonce=world.chance.nonce()) for _ in range(2))
+        twin, later = (row._replace(nonce=world.chance.nonce()) for _ in range(2))
         answers = await together(storage, *(Submit([one]) for one in (row, twin)))
         again = await together(storage, *(Submit([one]) for one in (later, keyed, world.row(key="k"))))
         assert {tuple(transaction.express) for transaction in world.told[-2:]} == {("coroutine",)}
@@ -172,7 +171,7 @@ async def test_a_task_that_expires_is_claimed_even_in_a_quiet_lane(autojump_cloc
     async with alive("storage", world.make_storage(world.database())) as storage:
         await storage.handle.tell(desk.claim)
         await wait_all_tasks_blocked()
-        row = attrs.evolve(world.row(), expires_at=world.clock.wall() + 60)
+        row = world.row()._replace(expires_at=world.clock.wall() + 60)
         await together(storage, Submit([row]))
     assert world.told[-1].express == frozenset()
     assert [task.task_id for task in desk.brought] == [row.task_id]

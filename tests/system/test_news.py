@@ -81,7 +81,7 @@ async def test_what_was_submitted_before_is_not_told_again() -> None:
     teller = Teller()
     submit = teller.submit()
     await teller.does(submit)
-    others = [attrs.evolve(row, nonce=row.nonce + 1) for row in submit.rows]
+    others = [row._replace(nonce=row.nonce + 1) for row in submit.rows]
     assert await teller.tells(Submit(others), wanted={WORK}) == NOTHING
 
 

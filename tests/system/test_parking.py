@@ -33,8 +33,8 @@ class Yard:
 
     def row(self, lane: str = "coroutine", task_type: str = "work", *, due: bool = True) -> NewTask:
         """A task that nobody has stored yet."""
-        row = attrs.evolve(self.world.row(), lane=lane, task_type=task_type)
-        return row if due else attrs.evolve(row, rank=None)
+        row = self.world.row()._replace(lane=lane, task_type=task_type)
+        return row if due else row._replace(rank=None)
 
     def submit(self, *lanes: str) -> Submit:
         """A submit of one row for each of *lanes*."""
@@ -244,7 +244,7 @@ async def test_beside_a_pause_nothing_is_tried_and_what_stirs_is_remembered() ->
 
 async def test_what_expires_is_claimed_and_not_started_unclaimed() -> None:
     yard = quiet()
-    expiring = Submit([attrs.evolve(yard.row(), expires_at=1.0)])
+    expiring = Submit([yard.row()._replace(expires_at=1.0)])
     chances = yard.store(expiring, yard.submit("thread"))
     assert (lanes(chances), set(chances.express)) == (["coroutine"], {"thread"})
     assert not expiring.may_start(frozenset({"coroutine"}))

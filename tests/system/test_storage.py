@@ -84,7 +84,7 @@ async def test_an_outcome_that_no_database_takes_fails_its_own_task_and_no_other
         await together(storage, Submit([world.row() for _ in range(4)]))
         good, bad, worse, last = (world.finished(task) for task in desk.brought)
         half = "half a character: \ud800"
-        child = attrs.evolve(world.row(), input_data=half)
+        child = world.row()._replace(input_data=half)
         bad, worse = attrs.evolve(bad, result=half), attrs.evolve(worse, children=[child])
         answers = await together(storage, Settle([good, bad]), Settle([worse, last]))
     assert answers == [None, None]

@@ -123,7 +123,7 @@ class World:
 
 def later(row: NewTask, due: float) -> NewTask:
     """*row*, due at *due*."""
-    return attrs.evolve(row, due_at=due, rank=None)
+    return row._replace(due_at=due, rank=None)
 
 
 @attrs.define

@@ -5,10 +5,7 @@ from __future__ import annotations
 import logging
 from contextvars import copy_context
 from datetime import datetime
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
-
-import attrs
 
 from ...core.codec import loads
 from ...core.control import StopRequested
@@ -26,8 +23,6 @@ if TYPE_CHECKING:
     from ..attempt import Attempt
 
 logger = logging.getLogger("actors.execution")
-
-_row_fields: Final = attrgetter(*(field.name for field in attrs.fields(NewTask)))
 
 
 class ProcessCall:
@@ -91,12 +86,12 @@ class ProcessCall:
         task, surroundings = self._attempt.task, self._attempt.surroundings
         if not (surroundings.hooks.before and surroundings.carried):
             return task
-        return attrs.evolve(task, context=surroundings.carried.pack())
+        return task._replace(context=surroundings.carried.pack())
 
     def _row_of(self, packed: dict[str, Any], context: str | None) -> tuple[Any, Any]:
         """The answer to a child that submits: a row, or what is wrong."""
         try:
-            return _row_fields(copy_context().run(self._adopt, packed, context)), None
+            return tuple(copy_context().run(self._adopt, packed, context)), None
         except Exception as error:  # a user's hook may raise anything
             return None, pack_refusal(error)
 

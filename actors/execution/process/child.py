@@ -247,7 +247,7 @@ class Calls:
             ahead: seconds by which the node's clock is ahead of this machine's.
         """
         has = self._belongings
-        task, voice = Claimed(*fields), Voice(self._line, number, has.carried)
+        task, voice = Claimed._make(fields), Voice(self._line, number, has.carried)
         counted_from = time.time() + ahead if began_at is None else began_at
         context = TaskContext(task, voice.report, voice.prepare, has.resources, counted_from)
         if stopping is not None:

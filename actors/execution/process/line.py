@@ -104,7 +104,7 @@ class Voice:
             row, refusal = self._line.receive()
         if refusal is not None:
             raise unpack_refusal(*refusal)
-        return NewTask(*row)
+        return NewTask._make(row)
 
     def end(self) -> None:
         """Say the last word of progress, if it was put off, and nothing more."""

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
 import trio
 
 from ...core.request import Claimed
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
 
 _MOST_TEXT: Final = 2000
 """Characters of a payload, metadata and context variables that are taken along behind others."""
-_fields_of: Final = attrgetter(*(field.name for field in attrs.fields(Claimed)))
 
 
 class Turn:
@@ -67,7 +64,7 @@ class Turn:
         attempt = self._attempt
         stopping = None if attempt.stopping is None else attempt.stopping.value
         ahead = attempt.surroundings.wall() - time.time()
-        return stopping, _fields_of(self._task), None if self.small else attempt.began_at, ahead
+        return stopping, tuple(self._task), None if self.small else attempt.began_at, ahead
 
     async def receive(self) -> list[Any] | None:
         """The next thing that the handler says; None if its process died, or has closed its lines.
