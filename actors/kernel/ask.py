@@ -7,6 +7,7 @@ from typing import Generic, TypeVar, cast
 
 import attrs
 import trio
+from trio.lowlevel import enable_ki_protection
 
 R = TypeVar("R")
 
@@ -40,6 +41,7 @@ class Reply(Generic[R]):
             raise self._error
         return cast("R", self._value)
 
+    @enable_ki_protection  # Ctrl-C in here would leave a task to be woken that waits for something else by then
     async def wait(self) -> R:
         """The answer, as soon as there is one; raises the error that the ask was answered with."""
         if self.done:
@@ -62,6 +64,7 @@ class Reply(Generic[R]):
         else:
             self._callbacks += (callback,)
 
+    @enable_ki_protection  # or some would be left asleep
     def settle(self, value: R | None, error: BaseException | None) -> None:
         """Take the answer and wake those who wait for it; do nothing when there is one already."""
         if self.done:

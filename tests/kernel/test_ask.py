@@ -77,6 +77,33 @@ async def test_a_waiter_that_is_cancelled_waits_no_more_and_the_others_do() -> N
     assert got == ["there"]
 
 
+@pytest.mark.parametrize("first", ["the answer", "the cancel"])
+async def test_of_an_answer_and_a_cancel_at_once_the_first_counts(first: str) -> None:
+    ask, got = Echo("a"), []
+
+    async def wait() -> None:
+        got.append(await ask.reply.wait())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        await trio.testing.wait_all_tasks_blocked()
+        if first == "the cancel":
+            nursery.cancel_scope.cancel()
+        ask.answer("there")
+        nursery.cancel_scope.cancel()
+    assert got == (["there"] if first == "the answer" else [])
+
+
+async def test_who_is_cancelled_already_does_not_begin_to_wait() -> None:
+    ask = Echo("a")
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await ask.reply.wait()
+    assert scope.cancelled_caught
+    ask.answer("there")
+    assert await ask.reply.wait() == "there"
+
+
 async def test_waiting_for_an_answer_that_is_there_is_a_checkpoint() -> None:
     ask = Echo("a")
     ask.answer("there")

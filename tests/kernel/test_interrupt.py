@@ -148,3 +148,56 @@ def test_ctrl_c_in_the_start_stops_those_that_have_started() -> None:
         async with supervise([Child("first", Noisy), Child("slow", Slow)]):
             print("wrong")
     """) == ["started", "stopping", "stopped", "KeyboardInterrupt"]
+
+
+def test_ctrl_c_as_an_ask_begins_to_wait_leaves_nobody_to_be_woken() -> None:
+    assert run("""
+    from actors.kernel import Ask
+
+    wait = trio.lowlevel.wait_task_rescheduled
+
+    async def interrupted(abort):
+        ctrl_c()
+        return await wait(abort)
+
+    async def main():
+        ask = Ask()
+        trio.lowlevel.wait_task_rescheduled = interrupted
+        try:
+            await ask.reply.wait()
+        except KeyboardInterrupt:
+            print("interrupted")
+        ask.answer(None)
+        await trio.sleep(0)
+        print("the block goes on")
+    """) == ["interrupted", "the block goes on"]
+
+
+def test_ctrl_c_in_an_answer_leaves_nobody_asleep() -> None:
+    lines = run("""
+    import trio.testing
+    from actors.kernel import Ask
+
+    reschedule = trio.lowlevel.reschedule
+
+    def interrupted(task):
+        ctrl_c()
+        reschedule(task)
+
+    async def main():
+        async def wait():
+            print(await ask.reply.wait())
+
+        ask = Ask()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait)
+            nursery.start_soon(wait)
+            await trio.testing.wait_all_tasks_blocked()
+            trio.lowlevel.reschedule = interrupted
+            try:
+                ask.answer("there")
+                await trio.sleep_forever()
+            except KeyboardInterrupt:
+                print("interrupted")
+    """)
+    assert sorted(lines) == ["interrupted", "there", "there"]
