@@ -18,7 +18,8 @@ from .schema import alive, attempt, running, task
 
 NEW: Final = NewTask._fields
 
-_insert = Prepared(lambda dialect: insert_or_ignore(task, dialect), NEW, known=("task_id", "seq"))
+# Known by its nonce: of two rows of one id it is the second that takes, if the first one's key is taken.
+_insert = Prepared(lambda dialect: insert_or_ignore(task, dialect), NEW, known=("nonce", "seq"))
 
 
 def submit(connection: Connection, rows: Sequence[NewTask], tally: Tally) -> list[Receipt]:

@@ -83,6 +83,15 @@ def test_an_id_or_a_key_that_comes_twice_at_once_starts_once(world: World) -> No
     assert world.gauges() == world.counts() == {"running": 2}
 
 
+def test_of_one_id_twice_at_once_whichever_is_not_barred_by_its_key_starts(world: World) -> None:
+    world.submitted("mail", key="k")
+    barred = world.new(key="k", input_data='"barred"')
+    other = world.new(input_data='"other"')._replace(task_id=barred.task_id)
+    receipts, (task,) = start(world, barred, other)
+    assert created(receipts) == [False, True]
+    assert task.input_data == '"other"'
+
+
 @pytest.mark.parametrize("count", [1, 20])
 def test_a_repeated_write_recognises_itself_and_counts_once(world: World, count: int) -> None:
     rows = [world.new() for _ in range(count)]
