@@ -54,7 +54,7 @@ class TaskRequest:
 class NewTask(NamedTuple):
     """The values of a row to be inserted, in the order of the INSERT. Times are epoch seconds.
 
-    It is a tuple, since the driver takes it as it is, and the garbage collector need not look at it.
+    It is a tuple, since the driver takes it as it is: the garbage collector has one object to look at, not two.
 
     Attributes:
         rank: None while the task is not due.
