@@ -55,6 +55,7 @@ class Reply(Generic[R]):
                 return trio.lowlevel.Abort.SUCCEEDED
 
             await trio.lowlevel.wait_task_rescheduled(abort)
+            del task, abort  # an error that was the answer holds this frame, which should not hold the asker
         return self.result()
 
     def then(self, callback: Callable[[], object]) -> None:

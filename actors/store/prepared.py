@@ -43,18 +43,18 @@ class Prepared:
         self._compiled: dict[tuple[str, bool], tuple[str, Callable[[Row], Row] | None]] = {}
         self._statements: dict[str, Executable] = {}
 
-    def _for(self, dialect: Dialect, *, telling: bool = False) -> tuple[str, Callable[[Row], Row] | None]:
-        """The statement, and what puts a row into its order; *telling*: it returns what is known of a row that took."""
-        found = self._compiled.get((dialect.name, telling))
+    def _for(self, dialect: Dialect, *, returning: bool = False) -> tuple[str, Callable[[Row], Row] | None]:
+        """The statement, and what puts a row into its order; *returning*: with what is known of a row that took."""
+        found = self._compiled.get((dialect.name, returning))
         if found is None:
-            found = self._compiled[dialect.name, telling] = self._compile(dialect, telling=telling)
+            found = self._compiled[dialect.name, returning] = self._compile(dialect, returning=returning)
         return found
 
-    def _compile(self, dialect: Dialect, *, telling: bool) -> tuple[str, Callable[[Row], Row] | None]:
+    def _compile(self, dialect: Dialect, *, returning: bool) -> tuple[str, Callable[[Row], Row] | None]:
         plain, statement = dialect, cast("Any", self._build(dialect))
         if dialect.name == "postgresql":
             plain = postgresql.psycopg.dialect(paramstyle="format")  # type: ignore[no-untyped-call]  # SQLAlchemy's own
-        if telling:
+        if returning:
             statement = statement.returning(*(statement.table.c[name] for name in self._known))
         compiled: Any = statement.compile(dialect=plain, column_keys=self._names)
         order = list(compiled.positiontup)
@@ -112,7 +112,7 @@ class Prepared:
     def fetch_each(self, connection: Connection, rows: Sequence[Row]) -> list[Any]:
         """Run it on PostgreSQL for every row; what is known of those that took, and None of the others."""
         if len(rows) == 1 and self._known:  # a batch of one takes the server twice as long
-            return self._known_of(rows, self._execute(connection, rows[0], telling=True).fetchall())
+            return self._known_of(rows, self._execute(connection, rows[0], returning=True).fetchall())
         parts = self._at_once(connection, rows, returning=True) if rows else ()
         return [known for part, cursor in parts for known in self._known_of(part, cursor.fetchall())]
 
@@ -185,10 +185,10 @@ class Prepared:
         found: list[Row] = self._execute(connection, row).fetchall()
         return found
 
-    def _execute(self, connection: Connection, row: Row, *, telling: bool = False) -> Any:
+    def _execute(self, connection: Connection, row: Row, *, returning: bool = False) -> Any:
         if connection.dialect.driver not in DRIVERS:
             return self._left_to_sqlalchemy(connection, row)
-        sql, reorder = self._for(connection.dialect, telling=telling)
+        sql, reorder = self._for(connection.dialect, returning=returning)
         with translating(connection, sql):
             cursor = cursor_of(connection)
             cursor.execute(sql, row if reorder is None else reorder(row))

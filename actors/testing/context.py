@@ -149,8 +149,9 @@ def _just_started(task_id: str, now: float) -> Claimed:
     """The first attempt of a plain task that was due at once: what a test need not say."""
     lane = ExecutionMode.COROUTINE.value
     return Claimed(
-        0, task_id, "fake", lane, lane, TaskPriority.NORMAL, "{}", None,
-        now, now, now, 1, 0, 0, 0, 3, None, None, "pending", 0,
+        seq=0, task_id=task_id, task_type="fake", lane=lane, mode=lane, priority=TaskPriority.NORMAL, input_data="{}",
+        metadata=None, created_at=now, due_at=now, started_at=now, attempt=1, retry_count=0, crash_count=0,
+        crashes_seen=0, max_retries=3, timeout_seconds=None, soft_timeout_seconds=None, claimed_as="pending", alone=0,
     )  # fmt: skip
 
 
