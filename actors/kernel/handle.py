@@ -37,18 +37,24 @@ class Handle(Generic[M]):
         Raises:
             ActorStopped: the actor has stopped, or it stopped while this waited for room; *m* will not be handled.
         """
+        if not self._put(m):
+            await self._put_when_there_is_room(m)
+            return
+        self._told += 1
+        if self._told % CHECKPOINT_EVERY == 0:
+            await trio.lowlevel.checkpoint()
+
+    def _put(self, m: M) -> bool:
+        """Put *m* into the mailbox, if there is room."""
         try:
             self._send_nowait(m)
         except trio.WouldBlock:
-            await self._tell_when_there_is_room(m)
+            return False
         except trio.ClosedResourceError:
             raise self._mailbox.stopped() from None
-        else:
-            self._told += 1
-            if self._told % CHECKPOINT_EVERY == 0:
-                await trio.lowlevel.checkpoint()
+        return True
 
-    async def _tell_when_there_is_room(self, m: M) -> None:
+    async def _put_when_there_is_room(self, m: M) -> None:
         try:
             await self._mailbox.sender.send(m)
         except trio.ClosedResourceError:
@@ -71,10 +77,8 @@ class Handle(Generic[M]):
             ActorStopped: the actor stopped before it answered.
             BaseException: what the actor answered with `Ask.fail`.
         """
-        try:  # `tell`, without a coroutine for it: the wait below is the checkpoint
-            self._send_nowait(cast(Any, m))
-        except (trio.WouldBlock, trio.ClosedResourceError):
-            await self.tell(cast(Any, m))
+        if not self._put(cast(Any, m)):
+            await self._put_when_there_is_room(cast(Any, m))
         return await m.reply.wait()
 
     def channel(self) -> trio.MemorySendChannel[M]:

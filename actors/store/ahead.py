@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from .bulk import NUMBERS
+from .bulk import NUL, NUMBERS
 
 KEY: Final = "actors-ahead"
 
@@ -58,7 +58,7 @@ class Ahead:
             return f"'{value!r}'"
         if not isinstance(value, str):
             raise TypeError(f"what waits has a {type(value).__name__}; it should have texts and numbers")
-        if "\0" in value:
+        if NUL in value:
             from psycopg import DataError
 
             raise DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")

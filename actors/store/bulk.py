@@ -95,7 +95,7 @@ def array(values: Sequence[Any]) -> str:
     kinds = set(map(type, values))
     if kinds == {str} and (together := NUL.join(values)).count(NUL) == len(values) - 1:
         return '{"' + _escaped(together).replace(NUL, '","') + '"}'
-    return "{" + ",".join(map(repr if kinds <= {int, float} else _element, values)) + "}"
+    return "{" + ",".join(map(repr if kinds.issubset(NUMBERS) else _element, values)) + "}"
 
 
 def _escaped(text: str) -> str:

@@ -64,8 +64,10 @@ def of_a_lock(error: BaseException) -> bool:
 
 
 def of_the_session(error: BaseException) -> bool:
-    """Whether this connection is of no use: it leads to a replica since a failover, or the server has ended it, which
-    the driver notices a little later."""
+    """Whether this connection is of no use any more.
+
+    It leads to a replica since a failover, or the server has ended it, which the driver notices a little later.
+    """
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _OF_THE_SESSION
 
 

@@ -82,8 +82,11 @@ class Server:
             self._locked = driver if self._is_alone(connection) else None
 
     def _is_alone(self, connection: Connection) -> bool:
-        """Whether no earlier session is at work any more. A server goes on with what it was told, claims and commit,
-        though who has told it is gone; it may have to wait for others on its way."""
+        """Whether no earlier session of this node is at work any more.
+
+        A server goes on with what it was told, claims and commit, though who has told it is gone; it may have to wait
+        for others on its way.
+        """
         if self.leases_alone:
             return not nodes.claims_elsewhere(connection, self.node)
         return server.lock(connection, self.lock_key)

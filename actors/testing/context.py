@@ -8,20 +8,24 @@ import time
 from collections.abc import Mapping
 from contextvars import Token
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 from ..core import options
 from ..core.codec import as_json, dumps
 from ..core.errors import InvalidOption
 from ..core.identity import RANDOM_BITS, uuid7
 from ..core.request import Claimed, NewTask, TaskRequest
-from ..core.schedule import Defaults, requested_row
+from ..core.schedule import Defaults, plain_row, requested_row
 from ..core.stop import StopReason
 from ..core.task import ExecutionMode, Progress, TaskPriority
 from ..declared import DeclaredTask
 from ..execution.context import TaskContext, enter
 from ..execution.resources import Resources
 from .submitted import check_submitted
+
+LANE: Final = ExecutionMode.COROUTINE.value
+AGING: Final = 60.0
+"""Seconds; it decides on a rank, which nobody looks at here."""
 
 
 class FakeContext(TaskContext):
@@ -46,9 +50,8 @@ class FakeContext(TaskContext):
         """Keep *request*, if it could be one; the row that it would become, whatever its type declares."""
         if not isinstance(request, TaskRequest):
             raise InvalidOption(f"a request is {request!r:.80}; it should be a TaskRequest")
-        lane = ExecutionMode.COROUTINE.value
-        defaults = Defaults(request.task_type, lane, lane, TaskPriority.NORMAL, 0, None, None)
-        row = requested_row(defaults, request, _json(request.input_data), None, time.time(), _new_id(), 0, 60.0)
+        defaults = Defaults(request.task_type, LANE, LANE, TaskPriority.NORMAL, 0, None, None)
+        row = requested_row(defaults, request, _json(request.input_data), None, time.time(), _new_id(), 0, AGING)
         self.submitted.append(request)
         return row
 
@@ -127,32 +130,21 @@ def fake_context(
     Raises:
         InvalidOption, InvalidPayload: a value that no task could have.
     """
-    task = _just_started(task_id or _new_id(), time.time())._replace(
-        task_type=options.word("task_type", task_type),
-        priority=options.priority(priority),
-        input_data=_json(input_data),
+    now = time.time()
+    declared = Defaults(
+        options.word("task_type", task_type), LANE, LANE, options.priority(priority), max_retries,
+        options.limit("timeout", timeout), options.limit("soft_timeout", soft_timeout),
+    )  # fmt: skip
+    task = Claimed.first(0, plain_row(declared, _json(input_data), now, task_id or _new_id(), 0, AGING), now)._replace(
         metadata=_json(metadata, "metadata"),
         attempt=options.whole("attempt", attempt, 1),
         retry_count=options.whole("retry_count", retry_count, 0),
-        max_retries=options.whole("max_retries", max_retries, 0),
-        timeout_seconds=options.limit("timeout", timeout),
-        soft_timeout_seconds=options.limit("soft_timeout", soft_timeout),
     )
     given = options.mapping("resources", {} if resources is None else resources, "resources by name")
     context = FakeContext(task, given)
     if stopping is not None:
         context.stop(stopping)
     return context
-
-
-def _just_started(task_id: str, now: float) -> Claimed:
-    """The first attempt of a plain task that was due at once: what a test need not say."""
-    lane = ExecutionMode.COROUTINE.value
-    return Claimed(
-        seq=0, task_id=task_id, task_type="fake", lane=lane, mode=lane, priority=TaskPriority.NORMAL, input_data="{}",
-        metadata=None, created_at=now, due_at=now, started_at=now, attempt=1, retry_count=0, crash_count=0,
-        crashes_seen=0, max_retries=3, timeout_seconds=None, soft_timeout_seconds=None, claimed_as="pending", alone=0,
-    )  # fmt: skip
 
 
 def _json(values: Mapping[str, Any] | None, name: str = "input_data") -> str:

@@ -38,5 +38,5 @@ async def slow(context: TaskContext, seconds: float) -> int:
 @handlers.task
 def thread(context: TaskContext, seconds: float) -> int:
     executed(context)
-    time.sleep(seconds)
+    time.sleep(seconds)  # what keeps a thread busy
     return context.attempt
