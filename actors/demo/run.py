@@ -59,16 +59,24 @@ async def demo(options: Options, console: Console) -> int:
     """
     run = resume_run(options.work, options.wish) if options.resume else None
     run = run or new_run(options.work, options.wish)
-    console.print(Text(f"{'going on' if run.resumed else 'working'} in {plain(str(run.folder))}"), soft_wrap=True)
-    board = Board([Row(source.path.name) for source in sources(run)])
-    with _log_to(run.folder / "demo.log"), showing(board, console) as changed:
-        finished = await _work(run, board, changed)
-    if not finished:
+    try:
+        board = await _driven(run, console)
+    except* KeyboardInterrupt:  # before anybody listened for it, or the second one
+        board = None
+    if board is None:
         again = f"actors demo --resume --work {options.work}"
         console.print(Text(f"stopped; to go on from here: {plain(again)}"), soft_wrap=True)
         return STOPPED
     summarise(board, console)
     return FAILED if board.failed or (options.strict and any(row.failed for row in board.rows)) else FINE
+
+
+async def _driven(run: Run, console: Console) -> Board | None:
+    """Drive all documents, and show it: how they stand at the end; None if that did not come."""
+    console.print(Text(f"{'going on' if run.resumed else 'working'} in {plain(str(run.folder))}"), soft_wrap=True)
+    board = Board([Row(source.path.name) for source in sources(run)])
+    with _log_to(run.folder / "demo.log"), showing(board, console) as changed:
+        return board if await _work(run, board, changed) else None
 
 
 async def _work(run: Run, board: Board, changed: Changed) -> bool:

@@ -117,6 +117,15 @@ def test_a_stopped_run_ends_soon_says_how_to_go_on_and_goes_on(tmp_path: Path, n
     assert reports_in(tmp_path / "run-001") == {"example": (76, 72, 4)}
 
 
+def test_ctrl_c_in_the_start_of_a_run_says_how_to_go_on_too(tmp_path: Path) -> None:
+    with started("--work", tmp_path) as process:
+        wait_for(process, "working in")
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert f"stopped; to go on from here: actors demo --resume --work {tmp_path}" in said
+
+
 def test_a_second_demo_in_the_same_run_is_refused_in_one_line(tmp_path: Path) -> None:
     with started("--work", tmp_path) as process:
         wait_for(process, "running cases")
